@@ -1,0 +1,42 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/lazytx"
+)
+
+type stampKey struct{}
+
+// WithStamp makes ctx say on whose behalf its writes are made; events carry it. Origin and Cause are set by the store.
+func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
+	return context.WithValue(ctx, stampKey{}, s)
+}
+
+// StampOf is what a write with this context leaves in the log: what [WithStamp] said, and what caused it.
+func StampOf(ctx context.Context) hooks.Stamp {
+	s, _ := ctx.Value(stampKey{}).(hooks.Stamp)
+	s.Origin, s.Cause = hooks.OriginApp, nil
+	if running := hooks.Current(ctx); running != nil {
+		s.Cause = running.Cause
+	}
+	return s
+}
+
+// StampStatements are the two ways to leave a stamp. ahead emits it right away, unless the transaction's current stamp is
+// the same; context leaves it to the trigger of the first hooked table that is written, so it costs nothing where none is.
+func stampStatements(ctx context.Context) (ahead, inContext lazytx.Statement, err error) {
+	stamp, err := json.Marshal(StampOf(ctx))
+	if err != nil {
+		return ahead, inContext, err
+	}
+	ahead = lazytx.Statement{
+		SQL: `select pg_logical_emit_message(true, 'latchkey', set_config('latchkey.stamped', $1::text, true))
+		       where current_setting('latchkey.stamped', true) is distinct from $1::text`,
+		Args: []any{string(stamp)},
+	}
+	inContext = lazytx.Statement{SQL: `select set_config('latchkey.context', $1::text, true)`, Args: []any{string(stamp)}}
+	return ahead, inContext, nil
+}

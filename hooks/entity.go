@@ -1,0 +1,125 @@
+package hooks
+
+import "context"
+
+// Entity is where the hooks of one table are registered; Row is what its rows are.
+type Entity[Row any] struct {
+	registry *Registry
+	table    string
+	decode   func(*Image) (Row, error)
+
+	beforeCreate chain[func(context.Context, Tx, *Row) error]
+	beforeUpdate chain[func(context.Context, Tx, Row, *Row) error]
+	beforeDelete chain[func(context.Context, Tx, Row) error]
+}
+
+// NewEntity adds a table to the registry. decode reads what the log has of a row.
+func NewEntity[Row any](r *Registry, table string, decode func(*Image) (Row, error)) *Entity[Row] {
+	r.tables = append(r.tables, table)
+	return &Entity[Row]{registry: r, table: table, decode: decode}
+}
+
+// Table is schema.table.
+func (e *Entity[Row]) Table() string { return e.table }
+
+// BeforeCreate runs fn before a repository inserts a row, inside the transaction; fn may change the row or refuse it. It
+// doesn't run for other writers.
+func (e *Entity[Row]) BeforeCreate(name string, fn func(ctx context.Context, tx Tx, row *Row) error, opts ...Option) {
+	addBefore(e.registry, &e.beforeCreate, e.table, name, Insert, fn == nil, fn, opts)
+}
+
+// BeforeUpdate runs fn before a repository updates a row, inside the transaction, with the row locked: old is what is
+// really being changed, row what it will be, and fn may change it. Changes of the key are ignored.
+func (e *Entity[Row]) BeforeUpdate(name string, fn func(ctx context.Context, tx Tx, old Row, row *Row) error, opts ...Option) {
+	addBefore(e.registry, &e.beforeUpdate, e.table, name, Update, fn == nil, fn, opts)
+}
+
+// BeforeDelete runs fn before a repository deletes a row, inside the transaction, with the row locked. It also runs for
+// rows that a repository's delete takes along; not for other writers.
+func (e *Entity[Row]) BeforeDelete(name string, fn func(ctx context.Context, tx Tx, row Row) error, opts ...Option) {
+	addBefore(e.registry, &e.beforeDelete, e.table, name, Delete, fn == nil, fn, opts)
+}
+
+// AfterCreate runs fn once for every committed insert, whoever made it, after the commit and outside the writer's
+// transaction. tx is the hook's own: its effects commit together with the record that the hook ran.
+func (e *Entity[Row]) AfterCreate(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
+	e.registry.after(e.table, name, Insert, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+		row, err := e.decode(ev.New)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, tx, *ev, row)
+	}, opts)
+}
+
+// AfterUpdate runs fn once for every committed update, whoever made it, with the row before and after; otherwise as
+// AfterCreate. An update of the key is one update.
+func (e *Entity[Row]) AfterUpdate(name string, fn func(ctx context.Context, tx Tx, ev Event, old, row Row) error, opts ...Option) {
+	e.registry.after(e.table, name, Update, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+		old, err := e.decode(ev.Old)
+		if err != nil {
+			return err
+		}
+		row, err := e.decode(ev.New)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, tx, *ev, old, row)
+	}, opts)
+}
+
+// AfterDelete runs fn once for every committed delete, whoever made it and also for rows that a foreign key took along,
+// with the row as it was; otherwise as AfterCreate. A TRUNCATE is no delete: see AfterTruncate.
+func (e *Entity[Row]) AfterDelete(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
+	e.registry.after(e.table, name, Delete, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+		row, err := e.decode(ev.Old)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, tx, *ev, row)
+	}, opts)
+}
+
+// AfterTruncate runs fn once for every committed TRUNCATE of the table; the log doesn't say which rows went.
+func (e *Entity[Row]) AfterTruncate(name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts ...Option) {
+	afterTruncate(e.registry, e.table, name, fn, opts)
+}
+
+func afterTruncate(r *Registry, table, name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts []Option) {
+	r.after(table, name, Truncate, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error { return fn(ctx, tx, *ev) }, opts)
+}
+
+// HasBefore reports whether a before-hook of the operation is registered.
+func (e *Entity[Row]) HasBefore(op Operation) bool {
+	switch op {
+	case Insert:
+		return len(e.beforeCreate) > 0
+	case Update:
+		return len(e.beforeUpdate) > 0
+	case Delete:
+		return len(e.beforeDelete) > 0
+	default:
+		return false
+	}
+}
+
+// RunBeforeCreate runs the BeforeCreate hooks in order. Repositories call it.
+func (e *Entity[Row]) RunBeforeCreate(ctx context.Context, tx Tx, row *Row) error {
+	return e.beforeCreate.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, *Row) error) error {
+		return fn(ctx, tx, row)
+	})
+}
+
+// RunBeforeUpdate runs the BeforeUpdate hooks in order. Repositories call it.
+func (e *Entity[Row]) RunBeforeUpdate(ctx context.Context, tx Tx, old Row, row *Row) error {
+	return e.beforeUpdate.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, Row, *Row) error) error {
+		return fn(ctx, tx, old, row)
+	})
+}
+
+// RunBeforeDelete runs the BeforeDelete hooks in order. Repositories call it.
+func (e *Entity[Row]) RunBeforeDelete(ctx context.Context, tx Tx, row Row) error {
+	return e.beforeDelete.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, Row) error) error {
+		return fn(ctx, tx, row)
+	})
+}

@@ -1,0 +1,113 @@
+package hooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+)
+
+// Operation is what a change did. Sets (role permissions) know Assign and Remove in place of Insert and Delete.
+type Operation uint8
+
+// The operations.
+const (
+	Insert Operation = iota + 1
+	Update
+	Delete
+	Truncate
+	Assign
+	Remove
+)
+
+var operationNames = [...]string{Insert: "insert", Update: "update", Delete: "delete", Truncate: "truncate", Assign: "assign", Remove: "remove"}
+
+func (o Operation) String() string {
+	if o == 0 || int(o) >= len(operationNames) {
+		return fmt.Sprintf("operation(%d)", uint8(o))
+	}
+	return operationNames[o]
+}
+
+// ParseOperation is String's inverse.
+func ParseOperation(s string) (Operation, error) {
+	for o, name := range operationNames {
+		if o > 0 && name == s {
+			return Operation(o), nil
+		}
+	}
+	return 0, fmt.Errorf("hooks: unknown operation %q", s)
+}
+
+// Event is one committed change of a hooked table. There is exactly one per row and change, in commit order; a TRUNCATE
+// is one per table, and a role's permissions are one per transaction.
+type Event struct {
+	Seq         int64         // dense and ascending, in commit order, within the listener's group
+	CommitLSN   pglogrepl.LSN // where its transaction's commit stands in the log
+	Ordinal     int64         // its place among the changes of its transaction
+	XID         uint32
+	CommittedAt time.Time
+	Table       string // schema.table
+	Operation   Operation
+	Key         string // the primary key without the tenant; a JSON array where it has several columns
+	TenantID    string // empty for a table without a tenant_id
+	Attempt     int    // 1 for the first try of this hook
+
+	// Old is the row before an update or delete, New the row after an insert or update.
+	Old, New *Image
+	// Rows are the members of an assign or remove.
+	Rows []*Image
+	// OldKey is the key before an update that changed it, otherwise empty.
+	OldKey, OldTenantID string
+
+	// RawStamp is what the writer left in the log, as JSON; Stamp reads it.
+	RawStamp []byte
+}
+
+// Entity identifies the row that the event is about: the order of its events is kept.
+func (e *Event) Entity() string { return EntityOf(e.TenantID, e.Key) }
+
+// OldEntity is the entity before an update that changed the key, and otherwise empty.
+func (e *Event) OldEntity() string {
+	if e.OldKey == "" {
+		return ""
+	}
+	return EntityOf(e.OldTenantID, e.OldKey)
+}
+
+// EntityOf joins a tenant and a key to what identifies a row of a table.
+func EntityOf(tenant, key string) string {
+	if tenant == "" {
+		return key
+	}
+	return tenant + "/" + key
+}
+
+// Stamp says who made the change. Origin is "unknown" where the writer left nothing.
+func (e *Event) Stamp() Stamp {
+	s := Stamp{Origin: OriginUnknown}
+	if len(e.RawStamp) > 0 && json.Unmarshal(e.RawStamp, &s) != nil {
+		return Stamp{Origin: OriginUnknown}
+	}
+	return s
+}
+
+// Changed lists the columns that an update changed, in the table's order. A column whose old or new value is unknown (see
+// [Image.Unknown]) is left out.
+func (e *Event) Changed() []string {
+	if e.Old == nil || e.New == nil {
+		return nil
+	}
+	var changed []string
+	for i, column := range e.New.Shape.Columns {
+		old, known := e.Old.Value(column)
+		if !known || e.New.IsUnknown(i) {
+			continue
+		}
+		if now := e.New.Values[i]; (now == nil) != (old == nil) || string(now) != string(old) {
+			changed = append(changed, column)
+		}
+	}
+	return changed
+}

@@ -1,0 +1,44 @@
+package hooks
+
+import "time"
+
+// Option adjusts one registration. Options of a name that stands for several operations are joined.
+type Option func(*options)
+
+type options struct {
+	renamedFrom string
+	filter      func(*Event) bool
+	timeout     time.Duration
+	passDead    bool
+}
+
+// RenamedFrom carries the cursor of the hook's former name over, so that a rename neither repeats nor skips events.
+func RenamedFrom(name string) Option { return func(o *options) { o.renamedFrom = name } }
+
+// Filter narrows an after-hook to the events for which match says true. It must depend on the event alone: after a
+// restart it is asked again. It is not asked of before-hooks.
+func Filter(match func(*Event) bool) Option { return func(o *options) { o.filter = match } }
+
+// WhenChanged narrows AfterUpdate to updates that changed one of the columns.
+func WhenChanged(columns ...string) Option {
+	return Filter(func(ev *Event) bool {
+		if ev.Operation != Update {
+			return true
+		}
+		for _, changed := range ev.Changed() {
+			for _, column := range columns {
+				if changed == column {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// Timeout is the hook's deadline. The default is 5 s for a before-hook, which its writer waits for, and 30 s for an after-hook.
+func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
+
+// PassDead lets later events of an entity go on past a dead delivery. Without it they are held until the dead one is
+// retried or discarded, because the hook would otherwise see a history with a hole.
+func PassDead() Option { return func(o *options) { o.passDead = true } }

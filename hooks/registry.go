@@ -1,0 +1,76 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Registry is what the entities of one catalogue share: the after-hooks in the order of their registration, and what was
+// registered wrongly.
+type Registry struct {
+	tables   []string
+	afters   []*After
+	problems []error
+}
+
+// After-hooks' deadline unless [Timeout] says otherwise.
+const AfterTimeout = 30 * time.Second
+
+var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:-]{0,62}$`)
+
+// Tables lists the tables of the catalogue, schema.table, hooked or not.
+func (r *Registry) Tables() []string { return slices.Clone(r.tables) }
+
+// Afters lists the after-hooks in the order of their registration.
+func (r *Registry) Afters() []*After { return slices.Clone(r.afters) }
+
+// Err is what was registered wrongly, all of it; nil if nothing was.
+func (r *Registry) Err() error { return errors.Join(r.problems...) }
+
+func (r *Registry) check(table, name string, o Operation, when string, missing bool, taken bool) bool {
+	problem := ""
+	switch {
+	case !validName.MatchString(name):
+		problem = "a name is a letter, then up to 62 letters, digits, or any of _ . : -"
+	case missing:
+		problem = "the function is nil"
+	case taken:
+		problem = "the name is taken for this operation: names are a hook's identity, so give one of the two another"
+	default:
+		return true
+	}
+	r.problems = append(r.problems, fmt.Errorf("hooks: %s %s hook %q of %s: %s", when, o, name, table, problem))
+	return false
+}
+
+// after finds or makes the hook (table, name) and adds a handler to it.
+func (r *Registry) after(table, name string, op Operation, missing bool, h handler, opts []Option) {
+	at := slices.IndexFunc(r.afters, func(a *After) bool { return a.Table == table && a.Name == name })
+	taken := at >= 0 && r.afters[at].handlers[op] != nil
+	if !r.check(table, name, op, "after", missing, taken) {
+		return
+	}
+	if at < 0 {
+		at = len(r.afters)
+		r.afters = append(r.afters, &After{Table: table, Name: name, options: options{timeout: AfterTimeout}})
+	}
+	r.afters[at].handlers[op] = h
+	for _, opt := range opts {
+		opt(&r.afters[at].options)
+	}
+}
+
+func addBefore[F any](r *Registry, to *chain[F], table, name string, op Operation, missing bool, fn F, opts []Option) {
+	taken := slices.ContainsFunc(*to, func(l link[F]) bool { return l.name == name })
+	if !r.check(table, name, op, "before", missing, taken) {
+		return
+	}
+	o := options{timeout: BeforeTimeout}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	*to = append(*to, link[F]{name: name, timeout: o.timeout, fn: fn})
+}

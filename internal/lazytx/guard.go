@@ -1,0 +1,74 @@
+package lazytx
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// controlWords begin statements that end, begin or divide a transaction (the Postgres manual's SQL Commands).
+var controlWords = map[string]bool{
+	"begin": true, "start": true, "commit": true, "end": true, "rollback": true, "abort": true, "savepoint": true, "release": true,
+}
+
+// allowed refuses transaction control, and query modes that would take the simple protocol. It is a guard rail that
+// gives a clear message; what slips by (a COMMIT inside a procedure) is caught by the tag that the seal checks.
+func allowed(sql string, args []any) error {
+	word, rest := firstWord(sql)
+	if controlWords[word] {
+		return ErrControl
+	}
+	if word == "prepare" {
+		if second, _ := firstWord(rest); second == "transaction" {
+			return ErrControl
+		}
+	}
+	for _, arg := range args {
+		if arg == pgx.QueryExecModeSimpleProtocol {
+			return ErrControl
+		}
+	}
+	return nil
+}
+
+// firstWord skips white space and comments (Postgres nests the latter) and returns the first keyword, lowercased.
+func firstWord(sql string) (word, rest string) {
+	for {
+		sql = strings.TrimLeft(sql, " \t\r\n\f\v;(")
+		switch {
+		case strings.HasPrefix(sql, "--"):
+			_, after, found := strings.Cut(sql, "\n")
+			if !found {
+				return "", ""
+			}
+			sql = after
+		case strings.HasPrefix(sql, "/*"):
+			sql = afterComment(sql)
+		default:
+			end := strings.IndexFunc(sql, func(r rune) bool { return !unicode.IsLetter(r) })
+			if end < 0 {
+				end = len(sql)
+			}
+			return strings.ToLower(sql[:end]), sql[end:]
+		}
+	}
+}
+
+func afterComment(sql string) string {
+	depth := 0
+	for i := 0; i+1 < len(sql); i++ {
+		switch sql[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			depth--
+			i++
+			if depth == 0 {
+				return sql[i+1:]
+			}
+		}
+	}
+	return ""
+}

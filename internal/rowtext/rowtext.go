@@ -1,0 +1,173 @@
+// Package rowtext reads row images, whose values are in Postgres' text form, into structs whose fields carry db tags.
+// Columns that the struct lacks are skipped, and fields that the row lacks stay zero: a row may be older or newer than
+// the struct.
+package rowtext
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// Decoder reads rows into R. It is safe for concurrent use.
+func Decoder[R any]() func(*hooks.Image) (R, error) {
+	d := &decoder{row: reflect.TypeFor[R](), types: pgtype.NewMap()}
+	return func(im *hooks.Image) (R, error) {
+		var row R
+		if im == nil {
+			return row, fmt.Errorf("the event has no row image for %T", row)
+		}
+		return row, d.decode(im, reflect.ValueOf(&row).Elem())
+	}
+}
+
+// Columns lists the db tags of a struct, in the order of its fields.
+func Columns(row reflect.Type) []string {
+	var columns []string
+	for i := range row.NumField() {
+		if name := row.Field(i).Tag.Get("db"); name != "" && name != "-" {
+			columns = append(columns, name)
+		}
+	}
+	return columns
+}
+
+type decoder struct {
+	row   reflect.Type
+	plans sync.Map // *hooks.Shape -> plan
+
+	mu    sync.Mutex // pgtype.Map remembers what it planned
+	types *pgtype.Map
+}
+
+// plan has an entry for each column: how to read it, and where to; nil for a column that the struct lacks.
+type plan []*step
+
+type step struct {
+	field int
+	oid   uint32
+	read  func(text []byte, into reflect.Value) error
+}
+
+func (d *decoder) decode(im *hooks.Image, row reflect.Value) error {
+	p, ok := d.plans.Load(im.Shape)
+	if !ok {
+		p, _ = d.plans.LoadOrStore(im.Shape, d.plan(im.Shape))
+	}
+	for i, s := range p.(plan) {
+		if s == nil || im.IsUnknown(i) {
+			continue
+		}
+		field := row.Field(s.field)
+		if im.Values[i] == nil {
+			if err := setNull(field); err != nil {
+				return fmt.Errorf("column %s of %s: %w", im.Shape.Columns[i], im.Shape.Name(), err)
+			}
+			continue
+		}
+		if err := s.read(im.Values[i], field); err != nil {
+			return fmt.Errorf("column %s of %s: %w", im.Shape.Columns[i], im.Shape.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) plan(shape *hooks.Shape) plan {
+	fields := map[string]int{}
+	for i := range d.row.NumField() {
+		if tag := d.row.Field(i).Tag.Get("db"); tag != "" && tag != "-" {
+			fields[tag] = i
+		}
+	}
+	p := make(plan, len(shape.Columns))
+	for i, column := range shape.Columns {
+		if f, ok := fields[column]; ok {
+			p[i] = &step{field: f, oid: shape.Types[i]}
+			p[i].read = d.reader(d.row.Field(f).Type, shape.Types[i])
+		}
+	}
+	return p
+}
+
+var (
+	rawJSON = reflect.TypeFor[json.RawMessage]()
+	bytes   = reflect.TypeFor[[]byte]()
+	instant = reflect.TypeFor[time.Time]()
+)
+
+// reader has the common types by hand, because every hook call pays for it, and pgtype for the rest.
+func (d *decoder) reader(to reflect.Type, oid uint32) func([]byte, reflect.Value) error {
+	switch {
+	case to == rawJSON:
+		return func(text []byte, v reflect.Value) error { v.SetBytes(append([]byte(nil), text...)); return nil }
+	case to == bytes && oid == pgtype.ByteaOID:
+		return readBytea
+	case to == instant && oid == pgtype.TimestamptzOID:
+		return readTime
+	case to.Kind() == reflect.Pointer && oid != pgtype.UnknownOID:
+		inner := d.reader(to.Elem(), oid)
+		return func(text []byte, v reflect.Value) error {
+			v.Set(reflect.New(to.Elem()))
+			return inner(text, v.Elem())
+		}
+	}
+	switch to.Kind() {
+	case reflect.String:
+		return func(text []byte, v reflect.Value) error { v.SetString(string(text)); return nil }
+	case reflect.Bool:
+		return func(text []byte, v reflect.Value) error {
+			if len(text) != 1 || text[0] != 't' && text[0] != 'f' {
+				return fmt.Errorf("%q is no boolean", text)
+			}
+			v.SetBool(text[0] == 't')
+			return nil
+		}
+	case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64:
+		return func(text []byte, v reflect.Value) error {
+			n, err := strconv.ParseInt(string(text), 10, to.Bits())
+			v.SetInt(n)
+			return err
+		}
+	}
+	return func(text []byte, v reflect.Value) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.types.Scan(oid, pgtype.TextFormatCode, text, v.Addr().Interface())
+	}
+}
+
+func readBytea(text []byte, v reflect.Value) error {
+	if len(text) < 2 || string(text[:2]) != `\x` {
+		return fmt.Errorf("bytea is not in hex")
+	}
+	b, err := hex.DecodeString(string(text[2:]))
+	v.SetBytes(b)
+	return err
+}
+
+func readTime(text []byte, v reflect.Value) error {
+	t, err := time.Parse("2006-01-02 15:04:05.999999999Z07", string(text))
+	if err != nil {
+		return err
+	}
+	v.Set(reflect.ValueOf(t.UTC()))
+	return nil
+}
+
+func setNull(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
+		v.SetZero()
+		return nil
+	default:
+		return fmt.Errorf("NULL does not fit a %s: make the field a pointer", v.Type())
+	}
+}

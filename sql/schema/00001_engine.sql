@@ -1,0 +1,236 @@
+-- Schema latchkey: the engine's own tables. None of them is ever published.
+--
+-- owner, lease     which process owns a group's slot, by epoch
+-- position         how far the stream is stored
+-- relations        the shapes that stored rows have (columns as they were then)
+-- event_batches    the log; latchkey.events is its readable view
+-- spool            rows of a set change (role permissions) while their transaction still arrives in chunks
+-- subscriptions    one per hook and run, with its cursor
+-- acks, ack_batches  what is settled above a cursor
+-- deliveries       a row for each delivery that failed, or waits behind one that did
+
+-- +goose Up
+create schema latchkey;
+
+create table latchkey.owner (
+    group_name text primary key,
+    epoch      bigint      not null default 0,
+    instance   text        not null default '',
+    taken_at   timestamptz not null default now(),
+    -- false while a term runs: what finds it false at its start follows a crash
+    clean      boolean     not null default true
+);
+comment on column latchkey.owner.epoch is 'raised by every takeover; whoever carries an older one can commit nothing';
+
+-- A row of its own: renewing it must not touch the row that every commit reads.
+create table latchkey.lease (
+    group_name text primary key references latchkey.owner on delete cascade,
+    epoch      bigint      not null default 0,
+    expires_at timestamptz not null default '-infinity'
+);
+
+create table latchkey.position (
+    group_name         text primary key references latchkey.owner on delete cascade,
+    slot               text   not null,
+    publication        text   not null,
+    system_identifier  text   not null,
+    timeline           bigint not null,
+    -- counts the slots that this group has had
+    generation         bigint not null default 1,
+    state              text   not null default 'creating' check (state in ('creating', 'live')),
+    consistent_lsn     pg_lsn not null default '0/0',
+    done_lsn           pg_lsn not null default '0/0',
+    partial_commit_lsn pg_lsn not null default '0/0',
+    partial_ordinal    bigint not null default 0,
+    next_seq           bigint not null default 1
+);
+comment on column latchkey.position.done_lsn is 'end of the last transaction that is stored whole; only this is acknowledged';
+comment on column latchkey.position.partial_ordinal is 'last change stored of the transaction that commits at partial_commit_lsn';
+
+create table latchkey.relations (
+    id           bigint generated always as identity primary key,
+    schema_name  text   not null,
+    table_name   text   not null,
+    columns      text[] not null,
+    type_oids    bigint[] not null,
+    key_columns  text[] not null,
+    unique (schema_name, table_name, columns, type_oids, key_columns)
+);
+
+create table latchkey.event_batches (
+    group_name   text        not null,
+    first_seq    bigint      not null,
+    last_seq     bigint      not null,
+    -- of its last transaction
+    commit_lsn   pg_lsn      not null,
+    committed_at timestamptz not null,
+    events       text        not null,
+    primary key (group_name, first_seq)
+);
+comment on column latchkey.event_batches.events is 'a JSON array, one element an event, in the order of seq; read it through latchkey.events';
+
+-- lz4 costs a tenth of pglz here; a server built without it keeps its default.
+-- +goose StatementBegin
+do $$
+begin
+    alter table latchkey.event_batches alter column events set compression lz4;
+exception when feature_not_supported then
+    null;
+end $$;
+-- +goose StatementEnd
+
+create table latchkey.spool (
+    group_name text   not null,
+    commit_lsn pg_lsn not null,
+    ordinal    bigint not null,
+    change     text   not null,
+    primary key (group_name, commit_lsn, ordinal)
+);
+
+create table latchkey.subscriptions (
+    id         bigint generated always as identity primary key,
+    group_name text   not null references latchkey.owner on delete cascade,
+    table_name text   not null,
+    hook       text   not null,
+    -- 0 is the ordinary run, others are replays
+    run        bigint not null default 0,
+    status     text   not null default 'active' check (status in ('active', 'paused')),
+    start_lsn  pg_lsn not null,
+    cursor_seq bigint not null,
+    created_at timestamptz not null default now(),
+    unique (group_name, table_name, hook, run)
+) with (fillfactor = 50);
+comment on column latchkey.subscriptions.start_lsn is 'events that committed before it are not this hook''s';
+comment on column latchkey.subscriptions.cursor_seq is 'every event up to it is settled';
+
+-- One row a delivery that settled in a transaction of its own. The primary key is what makes "done" happen once.
+create table latchkey.acks (
+    subscription_id bigint not null references latchkey.subscriptions on delete cascade,
+    seq             bigint not null,
+    primary key (subscription_id, seq)
+);
+
+-- Deliveries that used no transaction, many to a row.
+create table latchkey.ack_batches (
+    id              bigint generated always as identity primary key,
+    subscription_id bigint   not null references latchkey.subscriptions on delete cascade,
+    max_seq         bigint   not null,
+    seqs            bigint[] not null
+);
+
+create table latchkey.deliveries (
+    subscription_id bigint not null references latchkey.subscriptions on delete cascade,
+    seq             bigint not null,
+    entity          text   not null,
+    status          text   not null check (status in ('running', 'retry', 'held', 'dead', 'done', 'discarded')),
+    attempt         int    not null default 0,
+    next_attempt_at timestamptz,
+    last_error      text,
+    created_at      timestamptz not null default now(),
+    updated_at      timestamptz not null default now(),
+    primary key (subscription_id, seq)
+) with (fillfactor = 70);
+create index deliveries_unfinished on latchkey.deliveries (subscription_id, seq) where status in ('running', 'retry', 'held', 'dead');
+
+create view latchkey.events as
+select b.group_name,
+       b.first_seq + t.n - 1                               as seq,
+       (t.e ->> 'lsn')::pg_lsn                             as commit_lsn,
+       (t.e ->> 'ord')::bigint                             as ordinal,
+       (t.e ->> 'xid')::bigint                             as xid,
+       (t.e ->> 'at')::timestamptz                         as committed_at,
+       r.schema_name || '.' || r.table_name                as table_name,
+       t.e ->> 'op'                                        as operation,
+       t.e ->> 'key'                                       as key,
+       t.e ->> 'tenant'                                    as tenant_id,
+       coalesce(t.e -> 'stamp' ->> 'origin', 'unknown')    as origin,
+       (t.e -> 'stamp')::jsonb                             as stamp,
+       jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'old') with ordinality as o (v, i) order by i)) as old_row,
+       jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'new') with ordinality as o (v, i) order by i)) as new_row,
+       (select jsonb_agg(jsonb_object(r.columns, array(select v from json_array_elements_text(m) with ordinality as o (v, i) order by i)))
+          from json_array_elements(t.e -> 'rows') as m)     as rows,
+       array(select r.columns[i::int + 1] from json_array_elements_text(t.e -> 'unknown') as u (i)) as unknown_columns
+  from latchkey.event_batches b
+ cross join lateral json_array_elements(b.events::json) with ordinality as t (e, n)
+  left join latchkey.relations r on r.id = (t.e ->> 'rel')::bigint;
+comment on view latchkey.events is 'the log, an event a row; values are in Postgres'' text form';
+
+-- fence raises LK001 unless epoch is the group's: whoever lost the group commits nothing from here on. The shared lock
+-- lives until commit, and a takeover takes the same one exclusively, so nobody loses the group between check and commit.
+-- VOLATILE: the read must see what committed while the lock was waited for.
+-- +goose StatementBegin
+create function latchkey.fence(p_group text, p_epoch bigint) returns void language plpgsql volatile as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock_shared(1819042912, pg_catalog.hashtext(p_group));
+    if (select epoch from latchkey.owner where group_name = p_group) is distinct from p_epoch then
+        raise exception using errcode = 'LK001',
+            message = pg_catalog.format('epoch %s of group %L is over: another process owns it now', p_epoch, p_group);
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- seal is the last statement before a hook transaction's COMMIT; the ack, or finish, precedes it. LK002: the hook ended
+-- the transaction that it was given (its tag is gone, so its ack would not commit with its effects). LK003: a delivery
+-- without a row of its own (p_attempt 0) lies below the cursor, so it was settled by someone else.
+-- +goose StatementBegin
+create function latchkey.seal(p_group text, p_epoch bigint, p_subscription bigint, p_seq bigint, p_attempt int, p_tag text) returns void
+    language plpgsql volatile as $$
+begin
+    if pg_catalog.current_setting('latchkey.delivery', true) is distinct from p_tag then
+        raise exception using errcode = 'LK002', message = 'the hook ended the transaction that it was given';
+    end if;
+    perform latchkey.fence(p_group, p_epoch);
+    if p_attempt = 0 and (select cursor_seq from latchkey.subscriptions where id = p_subscription) >= p_seq then
+        raise exception using errcode = 'LK003', message = pg_catalog.format('delivery %s of subscription %s is settled already', p_seq, p_subscription);
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- finish closes the attempt of a delivery that has a row. LK003: that attempt is not the open one.
+-- +goose StatementBegin
+create function latchkey.finish(p_subscription bigint, p_seq bigint, p_attempt int, p_status text, p_next timestamptz, p_error text) returns void
+    language plpgsql volatile as $$
+begin
+    update latchkey.deliveries
+       set status = p_status, next_attempt_at = p_next, last_error = coalesce(p_error, last_error), updated_at = now()
+     where subscription_id = p_subscription and seq = p_seq and status = 'running' and attempt = p_attempt;
+    if not found then
+        raise exception using errcode = 'LK003', message = pg_catalog.format('attempt %s of delivery %s of subscription %s is closed', p_attempt, p_seq, p_subscription);
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- stamp_statement says who writes, once a transaction, for writers that said nothing themselves: in a transaction that
+-- our code began, what it left in latchkey.context; otherwise the role, application and address of the session.
+-- +goose StatementBegin
+create function latchkey.stamp_statement() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    stamp text := coalesce(current_setting('latchkey.context', true), '');
+begin
+    if stamp = '' then
+        stamp := json_build_object('origin', 'external', 'role', session_user,
+            'application_name', current_setting('application_name'), 'client_addr', host(inet_client_addr()))::text;
+    end if;
+    perform pg_logical_emit_message(true, 'latchkey', set_config('latchkey.stamped', stamp, true));
+    return null;
+end $$;
+-- +goose StatementEnd
+
+-- watch makes a table ready for hooks: whole old rows in the log, and the stamp's trigger, which fires in replica mode too.
+-- +goose StatementBegin
+create function latchkey.watch(p_table regclass) returns void language plpgsql as $$
+begin
+    if (select relreplident from pg_class where oid = p_table) <> 'f' then
+        execute format('alter table %s replica identity full', p_table);
+    end if;
+    if not exists (select from pg_trigger where tgrelid = p_table and tgname = 'latchkey_stamp') then
+        execute format($f$create trigger latchkey_stamp before insert or update or delete or truncate on %s
+            for each statement when (coalesce(current_setting('latchkey.stamped', true), '') = '')
+            execute function latchkey.stamp_statement()$f$, p_table);
+        execute format('alter table %s enable always trigger latchkey_stamp', p_table);
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop schema latchkey cascade;
