@@ -49,6 +49,7 @@ type Event struct {
 	XID         uint32
 	CommittedAt time.Time
 	Table       string // schema.table
+	Shape       *Shape // the table's columns at the time
 	Operation   Operation
 	Key         string // the primary key without the tenant; a JSON array where it has several columns
 	TenantID    string // empty for a table without a tenant_id

@@ -40,9 +40,9 @@ type Statement struct {
 
 // Tx implements [hooks.Tx].
 type Tx struct {
-	pool   *pgxpool.Pool // a transaction of its own, or
-	parent Conn          // a savepoint in this one
-	begin  []Statement   // what follows BEGIN, in the same round trip
+	pool   *pgxpool.Pool      // a transaction of its own, or
+	parent Conn               // a savepoint in this one
+	begin  func() []Statement // what follows BEGIN, in the same round trip
 
 	use sync.Mutex // of the root: held while a statement runs
 
@@ -56,7 +56,12 @@ type Tx struct {
 var _ hooks.Tx = (*Tx)(nil)
 
 // New makes a transaction that will take a connection from the pool; begin follows its BEGIN.
-func New(pool *pgxpool.Pool, begin ...Statement) *Tx { return &Tx{pool: pool, begin: begin} }
+func New(pool *pgxpool.Pool, begin ...Statement) *Tx {
+	return NewFunc(pool, func() []Statement { return begin })
+}
+
+// NewFunc is New for callers that would rather not make the statements of a transaction that may never begin.
+func NewFunc(pool *pgxpool.Pool, begin func() []Statement) *Tx { return &Tx{pool: pool, begin: begin} }
 
 // Nested makes a savepoint in a running transaction, set at first use.
 func Nested(parent Conn) *Tx { return &Tx{parent: parent} }
@@ -135,7 +140,7 @@ func (t *Tx) readyOwn(ctx context.Context, begun bool) (Conn, []Statement, error
 		own.Release()
 		return nil, nil, ErrClosed
 	}
-	return own, append([]Statement{{SQL: "begin isolation level read committed"}}, t.begin...), nil
+	return own, append([]Statement{{SQL: "begin isolation level read committed"}}, t.begin()...), nil
 }
 
 func (t *Tx) set(change func()) {
