@@ -121,7 +121,7 @@ create table latchkey.ack_batches (
 create table latchkey.deliveries (
     subscription_id bigint not null references latchkey.subscriptions on delete cascade,
     seq             bigint not null,
-    entity          text   not null,
+    entities        text[] not null, -- one, or two where the change was of the key
     status          text   not null check (status in ('running', 'retry', 'held', 'dead', 'done', 'discarded')),
     attempt         int    not null default 0,
     next_attempt_at timestamptz,
@@ -134,6 +134,7 @@ create index deliveries_unfinished on latchkey.deliveries (subscription_id, seq)
 
 create view latchkey.events as
 select b.group_name,
+       b.first_seq                                         as batch_first_seq,
        b.first_seq + t.n - 1                               as seq,
        (t.e ->> 'lsn')::pg_lsn                             as commit_lsn,
        (t.e ->> 'ord')::bigint                             as ordinal,
@@ -145,8 +146,8 @@ select b.group_name,
        t.e ->> 'tenant'                                    as tenant_id,
        coalesce(t.e -> 'stamp' ->> 'origin', 'unknown')    as origin,
        (t.e -> 'stamp')::jsonb                             as stamp,
-       jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'old') with ordinality as o (v, i) order by i)) as old_row,
-       jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'new') with ordinality as o (v, i) order by i)) as new_row,
+       case when t.e -> 'old' is not null then jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'old') with ordinality as o (v, i) order by i)) end as old_row,
+       case when t.e -> 'new' is not null then jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'new') with ordinality as o (v, i) order by i)) end as new_row,
        (select jsonb_agg(jsonb_object(r.columns, array(select v from json_array_elements_text(m) with ordinality as o (v, i) order by i)))
           from json_array_elements(t.e -> 'rows') as m)     as rows,
        array(select r.columns[i::int + 1] from json_array_elements_text(t.e -> 'unknown') as u (i)) as unknown_columns
@@ -154,6 +155,13 @@ select b.group_name,
  cross join lateral json_array_elements(b.events::json) with ordinality as t (e, n)
   left join latchkey.relations r on r.id = (t.e ->> 'rel')::bigint;
 comment on view latchkey.events is 'the log, an event a row; values are in Postgres'' text form';
+
+-- events_after reads the events of a group that follow one, without opening the rows before it.
+create function latchkey.events_after(p_group text, p_seq bigint) returns setof latchkey.events language sql stable as $$
+    select e.* from latchkey.events e
+     where e.group_name = p_group and e.seq > p_seq
+       and e.batch_first_seq >= coalesce((select max(first_seq) from latchkey.event_batches where group_name = p_group and first_seq <= p_seq + 1), 0)
+$$;
 
 -- fence raises LK001 unless epoch is the group's: whoever lost the group commits nothing from here on. The shared lock
 -- lives until commit, and a takeover takes the same one exclusively, so nobody loses the group between check and commit.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/postgres"
+	"github.com/latchkey-dev/latchkey/listener"
+)
+
+// console prints what happens, a line each, for a person who watches.
+type console struct {
+	mu    sync.Mutex
+	out   io.Writer
+	color bool
+}
+
+func newConsole(out io.Writer) *console {
+	return &console{out: out, color: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// ANSI colours.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func (c *console) paint(color, s string) string {
+	if !c.color {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+func (c *console) line(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = fmt.Fprintf(c.out, format+"\n", args...) // a watcher that has gone away stops nothing
+}
+
+// welcome says where everything is, and how to see a hook fire.
+func (c *console) welcome(url string, d *database, server *postgres.Server) {
+	source := "LATCHKEY_DATABASE_URL"
+	if server != nil {
+		source = fmt.Sprintf("a private Postgres %s from %s, data in %s", server.Version(), server.Source(), server.Dir())
+	}
+	c.line("%s %s", c.paint(bold, "Latchkey is running at"), c.paint(cyan, url))
+	c.line("Database: %s", source)
+	c.line("  psql '%s'", d.DatabaseURL)
+	c.line("To see a hook fire, paste this into another terminal:")
+	c.line("")
+	c.line(`psql '%s' -c "insert into auth.roles (tenant_id, name) values ('%s', 'editor ' || now())"`, d.DatabaseURL, defaultTenant)
+	c.line("")
+	c.line("%s", c.paint(dim, "Events and hooks appear below as they happen. Ctrl-C stops."))
+}
+
+func (c *console) stored(events []*hooks.Event) {
+	for _, ev := range events {
+		stamp := ev.Stamp()
+		by := stamp.Origin
+		for _, who := range []string{stamp.Actor, stamp.Role, stamp.ApplicationName} {
+			if who != "" {
+				by += " " + who
+			}
+		}
+		c.line("%s %s %s %s %s", c.paint(dim, "event"), ev.Table, c.paint(cyan, ev.Operation.String()), ev.Key, c.paint(dim, fmt.Sprintf("#%d by %s", ev.Seq, by)))
+	}
+}
+
+func (c *console) ran(r listener.Run) {
+	what := fmt.Sprintf("%s %s %s %s", r.Hook.Name, r.Event.Table, r.Event.Operation, r.Event.Key)
+	switch {
+	case r.Err == nil:
+		c.line("%s %s", c.paint(green, "hook"), what)
+	case r.Dead:
+		c.line("%s %s failed for good: %s", c.paint(red, "hook"), what, firstLine(r.Err))
+	default:
+		c.line("%s %s failed, next try in %v: %s", c.paint(yellow, "hook"), what, time.Until(r.Retry).Round(time.Millisecond), firstLine(r.Err))
+	}
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,5 @@
+//go:build latchkey_noack
+
+package listener
+
+const ackEnabled = false

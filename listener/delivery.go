@@ -1,0 +1,197 @@
+package listener
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/lazytx"
+)
+
+// delivery is one event for one hook. Its attempt is 0 as long as it has no row of its own: then an ack settles it, and
+// otherwise the row does, which goes from running, with its attempt's number, to what comes next.
+type delivery struct {
+	sub     *subscription
+	ev      *hooks.Event
+	attempt int
+	parked  *parked // where it stands in its group's queue, if it does
+	tx      *lazytx.Tx
+	began   time.Time
+}
+
+// tag marks the transaction of a delivery; the seal finds it gone if the hook ended the transaction.
+func (d *delivery) tag() string {
+	return fmt.Sprintf("%d/%d/%d", d.sub.id, d.ev.Seq, d.attempt)
+}
+
+// cause is what the hook's own writes are stamped with.
+func (d *delivery) cause() *hooks.Cause {
+	c := &hooks.Cause{Seq: d.ev.Seq, Hook: d.sub.after.Name, Depth: 1}
+	if before := d.ev.Stamp().Cause; before != nil {
+		c.Depth = before.Depth + 1
+	}
+	return c
+}
+
+// stamp is what SQL of the hook's own leaves in the log.
+func (d *delivery) stamp() string {
+	stamp, err := json.Marshal(hooks.Stamp{Origin: hooks.OriginApp, Cause: d.cause()})
+	if err != nil {
+		return "" // a struct of strings and numbers always marshals; empty means that the trigger says what it sees
+	}
+	return string(stamp)
+}
+
+// begin makes the transaction that the hook is given.
+func (t *term) begin(d *delivery) {
+	d.began = time.Now()
+	d.tx = lazytx.NewFunc(t.hookPool, func() []lazytx.Statement {
+		return []lazytx.Statement{{
+			SQL:  `select set_config('latchkey.delivery', $1::text, true), set_config('latchkey.context', $2::text, true)`,
+			Args: []any{d.tag(), d.stamp()},
+		}}
+	})
+}
+
+// conclude records what a hook's return means and says how the delivery stands. An error of its own is the term's: what
+// could not be recorded is found again after the next start.
+func (t *term) conclude(ctx context.Context, d *delivery, hookErr error) (r Run, err error) {
+	r = Run{Hook: d.sub.after, Event: d.ev, Took: time.Since(d.began)}
+	if hookErr == nil {
+		t.step(stepHookRan)
+		hookErr, err = t.commit(ctx, d)
+		if hookErr == nil || err != nil {
+			t.step(stepHookDone)
+			return r, err
+		}
+	}
+	if err := d.tx.Rollback(ctx); err != nil {
+		t.log.Warn("rolling a hook's transaction back", "hook", d.sub.after.Name, "error", err)
+	}
+	t.step(stepPark)
+	return t.fail(ctx, d, r, hookErr)
+}
+
+// commit settles a delivery whose hook returned nil. failed is why the hook's transaction could not commit.
+func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
+	var record lazytx.Statement
+	switch {
+	case d.attempt > 0:
+		record = lazytx.Statement{SQL: `select latchkey.finish($1, $2, $3, 'done', null, null)`, Args: []any{d.sub.id, d.ev.Seq, d.attempt}}
+	case d.tx.Begun():
+		record = lazytx.Statement{SQL: `insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, Args: []any{d.sub.id, d.ev.Seq}}
+	default: // the settler writes its ack, with many others
+		return nil, d.tx.Rollback(ctx)
+	}
+	if !ackEnabled {
+		record = lazytx.Statement{SQL: `select 1`}
+	}
+	if !d.tx.Begun() {
+		q := &pgx.Batch{}
+		q.Queue(record.SQL, record.Args...)
+		t.queueFence(q)
+		return nil, settledOr(t.pool.SendBatch(ctx, q).Close())
+	}
+	seal := lazytx.Statement{SQL: `select latchkey.seal($1, $2, $3, $4, $5, $6)`, Args: []any{t.cfg.Group, t.epoch, d.sub.id, d.ev.Seq, d.attempt, d.tag()}}
+	if !fenceEnabled {
+		seal = lazytx.Statement{SQL: `select 1`}
+	}
+	err = d.tx.Commit(ctx, record, seal)
+	switch state := sqlState(err); {
+	case err == nil:
+		return nil, nil
+	case state == stateLost:
+		return nil, fmt.Errorf("%w: %w", errLost, err)
+	case state == stateSettled, state == stateUnique && strings.HasPrefix(constraint(err), "acks_"):
+		t.log.Info("a delivery was settled already; this run's effects are rolled back", "hook", d.sub.after.Name, "seq", d.ev.Seq)
+		return nil, nil
+	default:
+		return err, nil
+	}
+}
+
+// recordAttempt gives a delivery its row before it runs: after an unclean end nobody knows which hook ended the process.
+func (t *term) recordAttempt(ctx context.Context, d *delivery) error {
+	q := &pgx.Batch{}
+	q.Queue(`insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, d.sub.id, d.ev.Seq)
+	q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt) values ($1, $2, $3, 'running', 1)`, d.sub.id, d.ev.Seq, entities(d.ev))
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("record an attempt: %w", lostOr(err))
+	}
+	d.attempt = 1
+	return nil
+}
+
+func (t *term) queueFence(q *pgx.Batch) {
+	if fenceEnabled {
+		q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
+	}
+}
+
+// settledOr passes over the refusal to close an attempt that is closed.
+func settledOr(err error) error {
+	if sqlState(err) == stateSettled {
+		return nil
+	}
+	return lostOr(err)
+}
+
+// fail gives the delivery its row, or closes the attempt in it. A unique violation on the ack means that the COMMIT whose
+// answer got lost had succeeded: then it is done.
+func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, error) {
+	attempt := max(d.attempt, 1)
+	r.Err = cause
+	r.Dead = attempt >= t.cfg.Retry.Attempts || sqlState(cause) == stateEnded
+	status, next := "dead", (*time.Time)(nil)
+	if !r.Dead {
+		r.Retry = time.Now().Add(t.cfg.Retry.wait(attempt))
+		status, next = "retry", &r.Retry
+	}
+	q := &pgx.Batch{}
+	if d.attempt == 0 {
+		q.Queue(`insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, d.sub.id, d.ev.Seq)
+		q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt, next_attempt_at, last_error) values ($1, $2, $3, $4, 1, $5, $6)`,
+			d.sub.id, d.ev.Seq, entities(d.ev), status, next, errorText(cause))
+	} else {
+		q.Queue(`select latchkey.finish($1, $2, $3, $4, $5, $6)`, d.sub.id, d.ev.Seq, d.attempt, status, next, errorText(cause))
+	}
+	q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
+	err := t.pool.SendBatch(ctx, q).Close()
+	switch {
+	case sqlState(err) == stateUnique && strings.HasPrefix(constraint(err), "acks_"), sqlState(err) == stateSettled:
+		r.Err, r.Dead, r.Retry = nil, false, time.Time{}
+		return r, nil
+	case err != nil:
+		return r, fmt.Errorf("record a failed delivery: %w", lostOr(err))
+	}
+	d.attempt = attempt
+	return r, nil
+}
+
+// errorText is what is kept of an error: a panic with its stack, and no more than fits a screen or two.
+func errorText(err error) string {
+	text := err.Error()
+	var p *hooks.Panic
+	if errors.As(err, &p) {
+		text += "\n" + string(p.Stack)
+	}
+	if len(text) > 4000 {
+		text = text[:4000]
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "?")
+}
+
+// entities are those whose order the event keeps.
+func entities(ev *hooks.Event) []string {
+	if old := ev.OldEntity(); old != "" {
+		return []string{ev.Entity(), old}
+	}
+	return []string{ev.Entity()}
+}

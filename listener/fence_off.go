@@ -1,0 +1,5 @@
+//go:build latchkey_nofence
+
+package listener
+
+const fenceEnabled = false

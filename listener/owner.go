@@ -1,0 +1,156 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Who owns a group: latchkey.owner holds the epoch, which every takeover raises and every commit checks; latchkey.lease
+// says until when, by the server's clock. Waiting for the former owner's transactions is no plan, because a stopped
+// process keeps its locks for ever: its backends are ended.
+const (
+	leaseTime  = 5 * time.Second
+	renewEvery = time.Second
+	lookEvery  = 500 * time.Millisecond
+)
+
+// lockClass is the first key of the advisory lock that latchkey.fence takes.
+const lockClass = 1819042912
+
+// applicationName marks every backend of a term, so that a successor can end them.
+func applicationName(group string, epoch int64) string {
+	return fmt.Sprintf("latchkey/%s/%d", group, epoch)
+}
+
+// acquire waits until the group is free, takes it and returns the new epoch. unclean says that the former owner did not
+// stop by itself.
+func (l *Listener) acquire(ctx context.Context) (epoch int64, unclean bool, err error) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		old, free, err := l.free(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		if free {
+			epoch, unclean, err := l.take(ctx, old)
+			if err != nil || epoch > 0 {
+				return epoch, unclean, err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return 0, false, context.Cause(ctx)
+		}
+	}
+}
+
+// free reports whether the group can be taken: its lease has lapsed, or nothing of its owner is left.
+func (l *Listener) free(ctx context.Context) (epoch int64, free bool, err error) {
+	var lapsed bool
+	err = l.pool.QueryRow(ctx, `select o.epoch, l.expires_at < clock_timestamp()
+		from latchkey.owner o join latchkey.lease l using (group_name) where group_name = $1`, l.cfg.Group).Scan(&epoch, &lapsed)
+	if err != nil {
+		return 0, false, fmt.Errorf("read the lease: %w", err)
+	}
+	if lapsed {
+		return epoch, true, nil
+	}
+	left, err := l.backends(ctx, epoch, false)
+	return epoch, left == 0, err
+}
+
+// take raises the epoch from old; 0 says that someone else was faster.
+func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bool, err error) {
+	if _, err := l.backends(ctx, old, true); err != nil {
+		return 0, false, err
+	}
+	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, hashtext($2))`, lockClass, l.cfg.Group); err != nil {
+			return err
+		}
+		var clean bool
+		err := tx.QueryRow(ctx, `select clean from latchkey.owner where group_name = $1 and epoch = $2 for update`, l.cfg.Group, old).Scan(&clean)
+		if err != nil {
+			return err
+		}
+		unclean = !clean
+		if err := tx.QueryRow(ctx, `update latchkey.owner set epoch = epoch + 1, instance = $2, taken_at = now(), clean = false
+			where group_name = $1 returning epoch`, l.cfg.Group, l.instance).Scan(&epoch); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update latchkey.lease set epoch = $2, expires_at = clock_timestamp() + $3 where group_name = $1`, l.cfg.Group, epoch, leaseTime)
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("take the group over: %w", err)
+	}
+	// Once more: what began between the first time and the new epoch.
+	if _, err := l.backends(ctx, old, true); err != nil {
+		return 0, false, err
+	}
+	return epoch, unclean, nil
+}
+
+// backends counts the backends of an epoch, and ends them if asked to. Walsenders belong to the replication connection's
+// role, so it is done through both.
+func (l *Listener) backends(ctx context.Context, epoch int64, end bool) (int, error) {
+	const count = `select count(*) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()`
+	const terminate = `select count(*) from (select pg_terminate_backend(pid, 2000) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()) ended`
+	sql := count
+	if end {
+		sql = terminate
+	}
+	total := 0
+	for _, pool := range l.pools() {
+		var n int
+		if err := pool.QueryRow(ctx, sql, applicationName(l.cfg.Group, epoch)).Scan(&n); err != nil {
+			return 0, fmt.Errorf("look for the owner's backends: %w", err)
+		}
+		total = max(total, n)
+	}
+	return total, nil
+}
+
+// renew keeps the lease until the term ends, and ends the term when another epoch has begun or the server can't be reached.
+func (t *term) renew(ctx context.Context) error {
+	ticker := time.NewTicker(renewEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		limited, cancel := context.WithTimeout(ctx, leaseTime)
+		tag, err := t.pool.Exec(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch, leaseTime)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("renew the lease: %w", err)
+		case tag.RowsAffected() == 0:
+			return errLost
+		}
+	}
+}
+
+// release gives the group up after a clean end, so that a standby need not wait.
+func (t *term) release(ctx context.Context) error {
+	b := &pgx.Batch{}
+	b.Queue(`update latchkey.owner set clean = true where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch)
+	b.Queue(`update latchkey.lease set expires_at = '-infinity' where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch)
+	if err := t.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("release the group: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// A failed delivery sets its (hook, entity) aside: later events of the entity queue up behind it, in the order of seq,
+// and the lane goes on with others. An event that changed a key belongs to two entities and joins their queues.
+
+// group is the queue of one hook and the entities that such events have tied together.
+type group struct {
+	entities []string
+	queue    []*parked // by seq
+	running  int       // attempts under way: more than one only just after two groups were joined
+	into     *group    // the group that this one was joined to
+}
+
+// parked is a delivery that has a row.
+type parked struct {
+	seq      int64
+	attempt  int
+	entities []string
+	ev       *hooks.Event // nil: to be read from the log
+	due      time.Time
+	dead     bool
+	written  bool // the row is known to be durable
+}
+
+func (g *group) resolve() *group {
+	for g.into != nil {
+		g = g.into
+	}
+	return g
+}
+
+// hold queues an event behind what is set aside for its entities, if something is. record is called before anyone can
+// see it in the queue.
+func (sub *subscription) hold(ev *hooks.Event, record func(entities []string)) bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if len(sub.parked) == 0 {
+		return false
+	}
+	all := entities(ev)
+	if !slices.ContainsFunc(all, func(e string) bool { return sub.parked[e] != nil }) {
+		return false
+	}
+	record(all)
+	sub.join(&parked{seq: ev.Seq, entities: all})
+	return true
+}
+
+// park sets a delivery aside and returns its group.
+func (sub *subscription) park(p *parked) *group {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.join(p)
+}
+
+// join puts a delivery into the group of its entities, making them one. The caller holds mu.
+func (sub *subscription) join(p *parked) *group {
+	g := &group{}
+	for _, e := range p.entities {
+		if other := sub.parked[e]; other != nil && other != g {
+			if len(g.entities) == 0 {
+				g = other
+				continue
+			}
+			other.into = g
+			g.running += other.running
+			g.queue = append(g.queue, other.queue...)
+			for _, theirs := range other.entities {
+				g.entities = append(g.entities, theirs)
+				sub.parked[theirs] = g
+			}
+		}
+	}
+	for _, e := range p.entities {
+		if sub.parked[e] != g {
+			sub.parked[e] = g
+			g.entities = append(g.entities, e)
+		}
+	}
+	g.queue = append(g.queue, p)
+	slices.SortStableFunc(g.queue, func(a, b *parked) int { return int(a.seq - b.seq) })
+	return g
+}
+
+// next returns the delivery that the group may try now. If there is none, wait says when there will be, zero for never.
+func (sub *subscription) next(g *group) (p *parked, wait time.Time) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	g = g.resolve()
+	if g.running > 0 || len(g.queue) == 0 || g.queue[0].dead {
+		return nil, time.Time{}
+	}
+	if head := g.queue[0]; time.Now().Before(head.due) {
+		return nil, head.due
+	}
+	g.running++
+	return g.queue[0], time.Time{}
+}
+
+// tried takes the result of an attempt. It reports whether the group has more to do; without it, its entities are free.
+func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	g = g.resolve()
+	g.running--
+	switch {
+	case r.Err == nil, r.Dead && sub.after.PassDead():
+		g.queue = slices.DeleteFunc(g.queue, func(q *parked) bool { return q == p })
+	default:
+		p.dead, p.due = r.Dead, r.Retry
+	}
+	if len(g.queue) > 0 {
+		return true
+	}
+	if g.running == 0 {
+		for _, e := range g.entities {
+			delete(sub.parked, e)
+		}
+	}
+	return false
+}
+
+// loadParked reads what was set aside before this term. An attempt that was running when its process ended counts.
+func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) error {
+	if _, err := t.pool.Exec(ctx, `update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
+		from latchkey.subscriptions s where s.id = d.subscription_id and s.group_name = $1 and d.status = 'running' and d.attempt >= $2`, t.cfg.Group, t.cfg.Retry.Attempts); err != nil {
+		return fmt.Errorf("close attempts that killed their process: %w", err)
+	}
+	rows, err := t.pool.Query(ctx, `select s.id, d.seq, d.attempt, d.entities, coalesce(d.next_attempt_at, now()), d.status = 'dead'
+		from latchkey.subscriptions s join latchkey.deliveries d on d.subscription_id = s.id
+		where s.group_name = $1 and d.status in ('running', 'retry', 'held', 'dead') order by s.id, d.seq`, t.cfg.Group)
+	if err != nil {
+		return fmt.Errorf("read the failed deliveries: %w", err)
+	}
+	var id int64
+	var p parked
+	_, err = pgx.ForEachRow(rows, []any{&id, &p.seq, &p.attempt, &p.entities, &p.due, &p.dead}, func() error {
+		sub := byID[id]
+		if sub == nil || p.dead && sub.after.PassDead() {
+			return nil
+		}
+		loaded := p
+		loaded.written = true
+		loaded.entities = slices.Clone(p.entities)
+		t.retries.push(sub, sub.park(&loaded), loaded.due)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the failed deliveries: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package listener
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// retries wakes groups when they are due.
+type retries struct {
+	mu   sync.Mutex
+	heap dueHeap
+	wake chan struct{}
+}
+
+type dueGroup struct {
+	at  time.Time
+	sub *subscription
+	g   *group
+}
+
+type dueHeap []dueGroup
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(dueGroup)) }
+func (h *dueHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+func newRetries() *retries { return &retries{wake: make(chan struct{}, 1)} }
+
+func (r *retries) push(sub *subscription, g *group, at time.Time) {
+	r.mu.Lock()
+	heap.Push(&r.heap, dueGroup{at, sub, g})
+	r.mu.Unlock()
+	signal(r.wake)
+}
+
+// run hands due groups to the retry lanes.
+func (r *retries) run(ctx context.Context, lanes []*lane) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for n := 0; ; {
+		r.mu.Lock()
+		wait := time.Hour
+		for len(r.heap) > 0 {
+			if wait = time.Until(r.heap[0].at); wait > 0 {
+				break
+			}
+			due := heap.Pop(&r.heap).(dueGroup)
+			lanes[n%len(lanes)].push([]item{{group: due.g, retry: due.sub}})
+			n++
+			wait = time.Hour
+		}
+		r.mu.Unlock()
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// prepare makes the head of a group ready to be tried: its row is written, the attempt is counted, and its event is there.
+func (t *term) prepare(ctx context.Context, sub *subscription, p *parked) (*delivery, error) {
+	if !p.written { // a held one, whose row the settler writes
+		if err := t.settler.sync(ctx); err != nil {
+			return nil, err
+		}
+		p.written = true
+	}
+	q := &pgx.Batch{}
+	q.Queue(`update latchkey.deliveries set status = 'running', attempt = attempt + 1, next_attempt_at = null, updated_at = now()
+		where subscription_id = $1 and seq = $2 and status in ('retry', 'held', 'running') returning attempt`, sub.id, p.seq).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&p.attempt) })
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return nil, fmt.Errorf("begin attempt of delivery %d: %w", p.seq, lostOr(err))
+	}
+	ev := p.ev
+	if ev == nil {
+		var err error
+		if ev, err = t.readEvent(ctx, p.seq); err != nil {
+			return nil, err
+		}
+	}
+	again := *ev
+	again.Attempt = p.attempt
+	return &delivery{sub: sub, ev: &again, attempt: p.attempt}, nil
+}
+
+// readEvent reads one event from the log.
+func (t *term) readEvent(ctx context.Context, seq int64) (*hooks.Event, error) {
+	events, err := t.readLog(ctx, seq, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, ev := range events {
+		if ev.Seq == seq {
+			return ev, nil
+		}
+	}
+	return nil, stop(nil, "restore latchkey.event_batches, or discard the delivery (update latchkey.deliveries set status = 'discarded' ...)", "event %d is not in the log", seq)
+}

@@ -1,0 +1,285 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// windowDeliveries and windowBytes bound what is dispatched and not yet settled, and so the memory that it takes. What
+// does not fit is read from the log later.
+const (
+	windowDeliveries = 16384
+	windowBytes      = 16 << 20
+)
+
+// sweepEvery is how often acks that a cursor has passed are deleted, and cursors stored that moved only because nothing
+// concerned them.
+const sweepEvery = time.Second
+
+// outcome is how a delivery was settled, or set aside.
+type outcome struct {
+	sub      *subscription
+	seq      int64
+	kind     outcomeKind
+	entities []string // of a held one
+	size     int
+}
+
+type outcomeKind uint8
+
+const (
+	acked   outcomeKind = iota // done without a transaction: the ack is still to be written
+	durable                    // its record is committed: an ack row, or a deliveries row
+	held                       // it waits behind a failed one: its row is still to be written
+)
+
+// settler keeps the cursors: it takes outcomes as they come and writes them many at a time.
+type settler struct {
+	t *term
+
+	mu       sync.Mutex
+	arrived  []outcome
+	inFlight int
+	bytes    int
+	reached  int64           // the last seq that was dispatched
+	waiters  []chan struct{} // closed after the next write that covers what has arrived
+
+	wake chan struct{}
+	room chan struct{}
+
+	lastSweep time.Time
+}
+
+func newSettler(t *term) *settler {
+	return &settler{t: t, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// pending is a delivery that was dispatched; done once its outcome is known.
+type pending struct {
+	seq  int64
+	done bool
+}
+
+// expect notes a delivery before it is handed to a lane; deliveries of a subscription come in the order of seq. The
+// caller holds mu.
+func (s *settler) expect(sub *subscription, seq int64, size int) {
+	sub.pending = append(sub.pending, pending{seq: seq})
+	s.inFlight++
+	s.bytes += size
+}
+
+// waitRoom waits until more may be dispatched.
+func (s *settler) waitRoom(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		ok := s.inFlight < windowDeliveries && s.bytes < windowBytes
+		s.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-s.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// record takes outcomes.
+func (s *settler) record(outcomes []outcome) {
+	s.mu.Lock()
+	s.arrived = append(s.arrived, outcomes...)
+	s.mu.Unlock()
+	signal(s.wake)
+}
+
+// sync waits until all that was recorded before is durable.
+func (s *settler) sync(ctx context.Context) error {
+	written := make(chan struct{})
+	s.mu.Lock()
+	s.waiters = append(s.waiters, written)
+	s.mu.Unlock()
+	signal(s.wake)
+	select {
+	case <-written:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// run writes outcomes until ctx ends; what has arrived by then is written by flush.
+func (s *settler) run(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.wake:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// move is what one write does for a subscription.
+type move struct {
+	sub    *subscription
+	cursor int64   // where it stands afterwards
+	acks   []int64 // done, above the cursor, without a row yet
+	top    int64
+}
+
+// flush writes all that has arrived, in one transaction with the fence, and then lets the dispatcher go on.
+func (s *settler) flush(ctx context.Context) error {
+	s.mu.Lock()
+	arrived, waiters := s.arrived, s.waiters
+	s.arrived, s.waiters = nil, nil
+	sweep := time.Since(s.lastSweep) >= sweepEvery
+	moves := s.settle(arrived, sweep)
+	s.mu.Unlock()
+
+	if err := s.write(ctx, arrived, moves, sweep); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if sweep {
+		s.lastSweep = time.Now()
+	}
+	s.inFlight -= len(arrived)
+	for _, o := range arrived {
+		s.bytes -= o.size
+	}
+	settled := s.settled()
+	s.mu.Unlock()
+	signal(s.room)
+	s.t.l.progress.settle(settled)
+	for _, w := range waiters {
+		close(w)
+	}
+	return nil
+}
+
+// settle marks what has arrived and says what to write. The caller holds mu.
+func (s *settler) settle(arrived []outcome, all bool) []move {
+	touched := map[*subscription]*move{}
+	for _, o := range arrived {
+		p := o.sub.pending
+		i := sort.Search(len(p), func(i int) bool { return p[i].seq >= o.seq })
+		p[i].done = true
+		m := touched[o.sub]
+		if m == nil {
+			m = &move{sub: o.sub}
+			touched[o.sub] = m
+		}
+		if o.kind == acked {
+			m.acks = append(m.acks, o.seq)
+		}
+	}
+	var moves []move
+	for _, sub := range s.t.subscriptions {
+		m := touched[sub]
+		if m == nil && !all {
+			continue
+		}
+		if m == nil {
+			m = &move{sub: sub}
+		}
+		m.cursor = sub.advance(s.reached)
+		above := m.acks[:0]
+		for _, seq := range m.acks {
+			if seq > m.cursor {
+				above = append(above, seq)
+				m.top = max(m.top, seq)
+			}
+		}
+		m.acks = above
+		if m.cursor > sub.cursor || len(m.acks) > 0 {
+			moves = append(moves, *m)
+		}
+	}
+	return moves
+}
+
+// advance drops the settled beginning and returns the cursor: all up to it is settled.
+func (sub *subscription) advance(reached int64) int64 {
+	n := 0
+	for n < len(sub.pending) && sub.pending[n].done {
+		n++
+	}
+	sub.pending = sub.pending[n:]
+	if len(sub.pending) > 0 {
+		return sub.pending[0].seq - 1
+	}
+	return max(reached, sub.cursor)
+}
+
+// settled is the lowest cursor, in memory. The caller holds mu.
+func (s *settler) settled() int64 {
+	lowest := s.reached
+	for _, sub := range s.t.subscriptions {
+		if len(sub.pending) > 0 {
+			lowest = min(lowest, sub.pending[0].seq-1)
+		}
+	}
+	return lowest
+}
+
+func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sweep bool) error {
+	q := &pgx.Batch{}
+	queueHeld(q, arrived)
+	ids, cursors := make([]int64, 0, len(moves)), make([]int64, 0, len(moves))
+	for _, m := range moves {
+		if len(m.acks) > 0 {
+			q.Queue(`insert into latchkey.ack_batches (subscription_id, max_seq, seqs) values ($1, $2, $3)`, m.sub.id, m.top, m.acks)
+		}
+		if m.cursor > m.sub.cursor {
+			ids, cursors = append(ids, m.sub.id), append(cursors, m.cursor)
+		}
+	}
+	if len(ids) > 0 {
+		q.Queue(`update latchkey.subscriptions s set cursor_seq = m.cursor from unnest($1::bigint[], $2::bigint[]) as m (id, cursor) where s.id = m.id`, ids, cursors)
+	}
+	if sweep {
+		for _, sub := range s.t.subscriptions {
+			if sub.swept < sub.cursor {
+				q.Queue(`delete from latchkey.acks where subscription_id = $1 and seq <= $2`, sub.id, sub.cursor)
+				q.Queue(`delete from latchkey.ack_batches where subscription_id = $1 and max_seq <= $2`, sub.id, sub.cursor)
+			}
+		}
+	}
+	if q.Len() == 0 {
+		return nil
+	}
+	q.Queue(`select latchkey.fence($1, $2)`, s.t.cfg.Group, s.t.epoch)
+	s.t.step(stepSettle)
+	if err := s.t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("store acks: %w", lostOr(err))
+	}
+	s.t.step(stepSettled)
+	for _, sub := range s.t.subscriptions {
+		if sweep {
+			sub.swept = sub.cursor
+		}
+	}
+	for _, m := range moves {
+		m.sub.cursor = max(m.sub.cursor, m.cursor)
+	}
+	return nil
+}
+
+func queueHeld(q *pgx.Batch, arrived []outcome) {
+	for _, o := range arrived {
+		if o.kind == held {
+			q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status) values ($1, $2, $3, 'held') on conflict do nothing`, o.sub.id, o.seq, o.entities)
+		}
+	}
+}

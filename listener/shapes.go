@@ -1,0 +1,113 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// shapes keeps what tables looked like, by id: stored rows name the shape that they were stored with.
+type shapes struct {
+	pool *pgxpool.Pool
+	mu   sync.Mutex
+	byID map[int64]*hooks.Shape
+}
+
+func newShapes(pool *pgxpool.Pool) *shapes {
+	return &shapes{pool: pool, byID: map[int64]*hooks.Shape{}}
+}
+
+// describe finds or stores the shape that a Relation message tells of.
+func (s *shapes) describe(ctx context.Context, m relationMessage) (*hooks.Shape, error) {
+	shape := &hooks.Shape{Schema: m.schema, Table: m.table}
+	var oids []int64
+	for _, c := range m.columns {
+		shape.Columns = append(shape.Columns, c.name)
+		shape.Types = append(shape.Types, c.oid)
+		oids = append(oids, int64(c.oid))
+	}
+	key, err := s.primaryKey(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	shape.Key = key
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, known := range s.byID {
+		if known.Schema == shape.Schema && known.Table == shape.Table && slices.Equal(known.Columns, shape.Columns) &&
+			slices.Equal(known.Types, shape.Types) && slices.Equal(known.Key, shape.Key) {
+			return known, nil
+		}
+	}
+	err = s.pool.QueryRow(ctx, `with made as (
+			insert into latchkey.relations (schema_name, table_name, columns, type_oids, key_columns) values ($1, $2, $3, $4, $5)
+			on conflict do nothing returning id)
+		select id from made union all
+		select id from latchkey.relations where schema_name = $1 and table_name = $2 and columns = $3 and type_oids = $4 and key_columns = $5 limit 1`,
+		shape.Schema, shape.Table, shape.Columns, oids, key).Scan(&shape.ID)
+	if err != nil {
+		return nil, fmt.Errorf("store the columns of %s: %w", shape.Name(), err)
+	}
+	s.byID[shape.ID] = shape
+	return shape, nil
+}
+
+// primaryKey asks the catalogue, which is of now, while the message may be old: where the table or a key column is gone
+// since, what was stored of the table last, or else what the message marks, decides.
+func (s *shapes) primaryKey(ctx context.Context, m relationMessage) ([]string, error) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(m.columns, func(c column) bool { return c.name == name })
+	}
+	for _, q := range []struct {
+		sql  string
+		args []any
+	}{
+		{`select array_agg(a.attname::text order by k.n) from pg_index i cross join unnest(i.indkey::int2[]) with ordinality as k (att, n)
+			join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.att where i.indrelid = $1 and i.indisprimary`, []any{m.oid}},
+		{`select key_columns from latchkey.relations where schema_name = $1 and table_name = $2 order by id desc limit 1`, []any{m.schema, m.table}},
+	} {
+		var key []string
+		err := s.pool.QueryRow(ctx, q.sql, q.args...).Scan(&key)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return nil, fmt.Errorf("find the key of %s.%s: %w", m.schema, m.table, err)
+		}
+		if len(key) > 0 && !slices.ContainsFunc(key, func(k string) bool { return !has(k) }) {
+			return key, nil
+		}
+	}
+	key := []string{}
+	for _, c := range m.columns {
+		if c.key {
+			key = append(key, c.name)
+		}
+	}
+	return key, nil
+}
+
+// get finds a shape by its id.
+func (s *shapes) get(ctx context.Context, id int64) (*hooks.Shape, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shape := s.byID[id]; shape != nil {
+		return shape, nil
+	}
+	shape := &hooks.Shape{ID: id}
+	var oids []int64
+	err := s.pool.QueryRow(ctx, `select schema_name, table_name, columns, type_oids, key_columns from latchkey.relations where id = $1`, id).
+		Scan(&shape.Schema, &shape.Table, &shape.Columns, &oids, &shape.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read relation %d: %w", id, err)
+	}
+	for _, oid := range oids {
+		shape.Types = append(shape.Types, uint32(oid))
+	}
+	s.byID[id] = shape
+	return shape, nil
+}

@@ -1,0 +1,106 @@
+package listener
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// table is a published table as the stream describes it now.
+type table struct {
+	name   string
+	shape  *hooks.Shape
+	key    []int // primary key columns without the tenant
+	tenant int   // the tenant_id column, -1 if there is none
+	owner  []int // of a set: the columns that name the owner; nil for an ordinary table
+}
+
+// identify sets the tenant and the key, and the former ones of an update that changed them.
+func identify(ev *hooks.Event, t *table) {
+	switch {
+	case ev.New != nil:
+		ev.TenantID, ev.Key = t.identity(ev.New)
+		if ev.Old != nil && !sameIdentity(ev.Old, ev.New, t) {
+			ev.OldTenantID, ev.OldKey = t.identity(ev.Old)
+		}
+	case ev.Old != nil:
+		ev.TenantID, ev.Key = t.identity(ev.Old)
+	}
+}
+
+func sameIdentity(old, row *hooks.Image, t *table) bool {
+	if t.tenant >= 0 && !bytes.Equal(old.Values[t.tenant], row.Values[t.tenant]) {
+		return false
+	}
+	for _, i := range t.key {
+		if !bytes.Equal(old.Values[i], row.Values[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// identity reads a row's tenant and key. A key of several columns is a JSON array.
+func (t *table) identity(im *hooks.Image) (tenant, key string) {
+	if t.tenant >= 0 {
+		tenant = string(im.Values[t.tenant])
+	}
+	if len(t.key) == 1 {
+		return tenant, string(im.Values[t.key[0]])
+	}
+	return tenant, joinKey(im, t.key)
+}
+
+func joinKey(im *hooks.Image, columns []int) string {
+	b := []byte{'['}
+	for n, i := range columns {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, im.Values[i])
+	}
+	return string(append(b, ']'))
+}
+
+// newTable joins what the stream and the catalogue say of a table.
+func newTable(shape *hooks.Shape, owner []string) *table {
+	t := &table{name: shape.Name(), shape: shape, tenant: slices.Index(shape.Columns, "tenant_id")}
+	for _, column := range shape.Key {
+		if i := slices.Index(shape.Columns, column); i >= 0 && i != t.tenant {
+			t.key = append(t.key, i)
+		}
+	}
+	if len(t.key) == 0 && t.tenant >= 0 && len(shape.Key) > 0 { // the tenant is all of the key
+		t.key, t.tenant = []int{t.tenant}, -1
+	}
+	for _, column := range owner {
+		if i := slices.Index(shape.Columns, column); i >= 0 {
+			t.owner = append(t.owner, i)
+		}
+	}
+	return t
+}
+
+func keyColumns(t *table) []int {
+	if t.tenant >= 0 {
+		return append([]int{t.tenant}, t.key...)
+	}
+	return t.key
+}
+
+// ownerIdentity is the tenant and key of a set's owner.
+func (t *table) ownerIdentity(im *hooks.Image) (tenant, key string) {
+	var columns []int
+	for _, i := range t.owner {
+		if i == t.tenant {
+			tenant = string(im.Values[i])
+		} else {
+			columns = append(columns, i)
+		}
+	}
+	if len(columns) == 1 {
+		return tenant, string(im.Values[columns[0]])
+	}
+	return tenant, joinKey(im, columns)
+}

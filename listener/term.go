@@ -1,0 +1,232 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+)
+
+// term is the time for which this process owns its group: everything that runs then, and its state, which is read from
+// Postgres when the term begins. Any error ends all of it, so there is one way to recover: begin the next term.
+type term struct {
+	l     *Listener
+	cfg   Config
+	log   *slog.Logger
+	epoch int64
+
+	pool        *pgxpool.Pool // the engine's own
+	hookPool    *pgxpool.Pool // the hooks' transactions
+	replication *pgconn.PgConn
+
+	start         position
+	nextSeq       int64
+	shapes        *shapes
+	subscriptions []*subscription
+	inbox         *inbox
+	stream        *stream
+	dispatch      *dispatcher
+	settler       *settler
+	retries       *retries
+	lanes         []*lane
+	retryLanes    []*lane
+
+	workCtx  context.Context // ends when the term has to go at once
+	hookCtx  context.Context // ends when hooks have had their time to finish
+	stopping chan struct{}   // closed when no new work is to begin
+}
+
+// retryLanes is how many groups of failed deliveries are tried at once.
+const retryLanes = 8
+
+func (t *term) isStopping() bool {
+	select {
+	case <-t.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// run owns the group until ctx ends, which is the clean end and gives nil, or something fails.
+func (t *term) run(ctx context.Context, unclean bool) error {
+	work, fail := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer fail(nil)
+	hookCtx, endHooks := context.WithCancel(work)
+	defer endHooks()
+	t.workCtx, t.hookCtx, t.stopping = work, hookCtx, make(chan struct{})
+
+	timeout, err := t.open(ctx, unclean)
+	if err != nil {
+		return err
+	}
+	defer t.stream.close()
+
+	// What reads and stores ends at once when the term is to end; what runs hooks finishes what it has begun.
+	input, stopInput := context.WithCancel(work)
+	defer stopInput()
+	var stopOnce sync.Once
+	begin := func() { stopOnce.Do(func() { close(t.stopping); stopInput(); t.stream.close() }) }
+
+	var in, out errgroup.Group
+	guard := func(g *errgroup.Group, name string, run func() error) {
+		g.Go(func() error {
+			if err := run(); err != nil && !t.isStopping() {
+				fail(fmt.Errorf("%s: %w", name, err))
+				begin()
+			}
+			return nil
+		})
+	}
+	guard(&in, "stream", func() error { return t.read(input) })
+	guard(&in, "status", func() error { return t.stream.report(input, timeout) })
+	guard(&in, "ingest", func() error { return t.ingest(input) })
+	guard(&in, "lease", func() error { return t.renew(input) })
+	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
+	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
+	settling, stopSettling := context.WithCancel(work)
+	defer stopSettling()
+	var settle errgroup.Group
+	guard(&settle, "settle", func() error { return t.settler.run(settling) })
+	for _, l := range t.allLanes() {
+		guard(&out, "hooks", func() error { return l.run(0) })
+	}
+	guard(&in, "deadlines", func() error { return t.watchDeadlines(input, func(run func() error) { guard(&out, "hooks", run) }) })
+
+	t.l.owning(t)
+	select {
+	case <-ctx.Done():
+		begin()
+	case <-work.Done():
+	}
+	t.l.progress.update(func(p *progress) { p.ask = nil })
+	_ = in.Wait() // its errors are in the cause
+	patience := time.AfterFunc(t.cfg.StopTimeout, endHooks)
+	defer patience.Stop()
+	finished := make(chan struct{})
+	go func() { _ = out.Wait(); close(finished) }() // likewise
+	var left error
+	select {
+	case <-finished:
+	case <-time.After(t.cfg.StopTimeout + grace): // a hook that ignores its context can't hold the process
+		left = errors.New("a hook did not return in time for the stop; it will run again")
+		t.log.Warn(left.Error())
+	}
+	stopSettling()
+	_ = settle.Wait() // likewise
+	return t.end(context.Cause(work), left == nil)
+}
+
+// open reads the state and starts the stream. It returns the server's timeout for silent connections.
+func (t *term) open(ctx context.Context, unclean bool) (time.Duration, error) {
+	start, err := t.prepareSlot(ctx)
+	if err != nil {
+		return 0, err
+	}
+	t.start, t.nextSeq = start.position, start.nextSeq
+	t.shapes, t.retries, t.settler = newShapes(t.pool), newRetries(), newSettler(t)
+	if err := t.loadSubscriptions(ctx); err != nil {
+		return 0, err
+	}
+	t.settler.reached = t.nextSeq - 1
+	for _, sub := range t.subscriptions {
+		t.settler.reached = min(t.settler.reached, sub.cursor)
+	}
+	t.inbox = newInbox(t.start)
+	t.dispatch = newDispatcher(t, t.nextSeq-1, unclean)
+	for range t.cfg.Lanes {
+		t.lanes = append(t.lanes, newLane(t))
+	}
+	for range retryLanes {
+		t.retryLanes = append(t.retryLanes, newLane(t))
+	}
+	var timeoutMS string
+	if err := t.pool.QueryRow(ctx, `select setting from pg_settings where name = 'wal_sender_timeout'`).Scan(&timeoutMS); err != nil {
+		return 0, fmt.Errorf("read wal_sender_timeout: %w", err)
+	}
+	if err := t.startStream(ctx, start); err != nil {
+		return 0, err
+	}
+	t.stream = newStream(t.replication, t.start.done)
+	return time.Duration(parseInt(timeoutMS)) * time.Millisecond, nil
+}
+
+func (t *term) allLanes() []*lane {
+	return append(append([]*lane(nil), t.lanes...), t.retryLanes...)
+}
+
+// read turns the stream into chunks for the ingester. A message that can't be read stops the listener: passing it over
+// would lose a change.
+func (t *term) read(ctx context.Context) error {
+	sets := t.cfg.Hooks.Sets()
+	var putErr error
+	a := &assembler{
+		done: t.start.done, partial: t.start.partial, partialAt: t.start.partialAt, tables: map[uint32]*table{},
+		describe: func(m relationMessage) (*table, error) {
+			shape, err := t.shapes.describe(ctx, m)
+			if err != nil {
+				return nil, err
+			}
+			return newTable(shape, sets[shape.Name()]), nil
+		},
+		emit: func(c chunk) { putErr = t.inbox.put(ctx, c) },
+		reload: func(lsn pglogrepl.LSN) ([]spooled, error) {
+			if err := t.inbox.drained(ctx); err != nil {
+				return nil, err
+			}
+			return t.readSpool(ctx, lsn)
+		},
+	}
+	var d decoder
+	return t.stream.read(func(data []byte) error {
+		err := d.decode(data, a)
+		if err == nil || passing(err) {
+			return errors.Join(err, putErr)
+		}
+		return stop(err, fmt.Sprintf("report it; to go on without the transaction that commits at %s, once what it changed is dealt with, run `latchkey skip --lsn %s`", a.commitLSN, a.commitLSN),
+			"a message of the stream could not be read")
+	}, func(end pglogrepl.LSN) {
+		if !a.open {
+			t.inbox.idle(end)
+		}
+	})
+}
+
+// watchDeadlines looks after hooks that run too long.
+func (t *term) watchDeadlines(ctx context.Context, start func(func() error)) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			for _, l := range t.allLanes() {
+				l.watch(now, start)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// end writes what is settled and, if nothing failed, gives the group up.
+func (t *term) end(cause error, clean bool) error {
+	if cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), t.cfg.StopTimeout)
+	defer cancel()
+	if err := t.settler.flush(ctx); err != nil {
+		return err
+	}
+	if !clean {
+		return nil
+	}
+	return t.release(ctx)
+}

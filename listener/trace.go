@@ -1,0 +1,53 @@
+package listener
+
+import (
+	"time"
+
+	"github.com/latchkey-dev/latchkey/hooks"
+)
+
+// Trace has functions that are called as things happen; each may be nil. They are called on the way of the events, so
+// they must return quickly and not block.
+type Trace struct {
+	// Stored is called with events that were just stored, in order.
+	Stored func(events []*hooks.Event)
+	// Ran is called after each run of a hook, when its outcome is recorded.
+	Ran func(Run)
+	// Owning is called when this process becomes the group's owner, and Stopped with the reason when that ends.
+	Owning  func(epoch int64)
+	Stopped func(epoch int64, reason error)
+}
+
+// Run is one run of a hook for one event.
+type Run struct {
+	Hook  *hooks.After
+	Event *hooks.Event
+	Took  time.Duration
+	Err   error     // nil if it is done
+	Dead  bool      // it will not be tried again
+	Retry time.Time // when it will, if Err isn't nil and it is not dead
+}
+
+func (t *Trace) stored(events []*hooks.Event) {
+	if t.Stored != nil {
+		t.Stored(events)
+	}
+}
+
+func (t *Trace) ran(r Run) {
+	if t.Ran != nil {
+		t.Ran(r)
+	}
+}
+
+func (t *Trace) owning(epoch int64) {
+	if t.Owning != nil {
+		t.Owning(epoch)
+	}
+}
+
+func (t *Trace) stopped(epoch int64, reason error) {
+	if t.Stopped != nil {
+		t.Stopped(epoch, reason)
+	}
+}
