@@ -7,10 +7,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// ErrNotFound says that the tenant has no such row.
-var ErrNotFound = errors.New("not found")
+var (
+	// ErrNotFound says that the tenant has no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrSuppressed says that a trigger of the table left the row out without an error. What before-hooks wrote stays.
+	ErrSuppressed = errors.New("a trigger of the table returned NULL, so the row was not written: let it raise an exception instead")
+)
 
 // Conflict says that another row has the value that must be unique.
 type Conflict struct {
@@ -25,26 +31,38 @@ func (c *Conflict) Error() string {
 // Invalid says that a field's value can't be stored.
 type Invalid struct {
 	Entity string
-	Field  string
+	Field  string // empty where the database doesn't say which
 	Reason string
 }
 
-func (i *Invalid) Error() string { return fmt.Sprintf("%s of %s: %s", i.Field, i.Entity, i.Reason) }
+func (i *Invalid) Error() string {
+	if i.Field == "" {
+		return fmt.Sprintf("%s: %s", i.Entity, i.Reason)
+	}
+	return fmt.Sprintf("%s of %s: %s", i.Field, i.Entity, i.Reason)
+}
 
-// failed adds what was done, and gives the database's refusals a type.
+// failed adds what was done, and gives the database's refusals a type. What a hook brought along is its own story: a
+// unique violation in a hook's SQL is a fault of the hook, and no conflict of the row.
 func failed(err error, verb, entity string) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("db: %s %s: %w", verb, entity, typed(err, entity))
+	var fault *hooks.Fault
+	var no *hooks.Rejection
+	if !errors.As(err, &fault) && !errors.As(err, &no) {
+		err = typed(err, entity)
+	}
+	return fmt.Errorf("db: %s %s: %w", verb, entity, err)
 }
 
 // SQLSTATE codes, Postgres manual, appendix A.
 const (
-	notNull    = "23502"
-	foreignKey = "23503"
-	unique     = "23505"
-	check      = "23514"
+	notNullViolation    = "23502"
+	foreignKeyViolation = "23503"
+	uniqueViolation     = "23505"
+	checkViolation      = "23514"
+	dataException       = "22" // a class
 )
 
 func typed(err error, entity string) error {
@@ -52,34 +70,40 @@ func typed(err error, entity string) error {
 		return ErrNotFound
 	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.SchemaName != "auth" {
+	if !errors.As(err, &pg) {
+		return err
+	}
+	if strings.HasPrefix(pg.Code, dataException) { // text with a zero byte, for one
+		return &Invalid{Entity: entity, Reason: pg.Message}
+	}
+	if pg.SchemaName != "auth" {
 		return err
 	}
 	switch pg.Code {
-	case unique:
-		return &Conflict{Entity: entity, Field: constraintField(pg)}
-	case foreignKey:
-		return &Invalid{Entity: entity, Field: constraintField(pg), Reason: "what it names does not exist, or is still in use"}
-	case notNull:
+	case uniqueViolation:
+		return &Conflict{Entity: entity, Field: keyField(pg)}
+	case foreignKeyViolation:
+		return &Invalid{Entity: entity, Field: keyField(pg), Reason: "what it names does not exist"}
+	case notNullViolation:
 		return &Invalid{Entity: entity, Field: pg.ColumnName, Reason: "must not be null"}
-	case check:
-		return &Invalid{Entity: entity, Field: constraintField(pg), Reason: "is not allowed"}
+	case checkViolation:
+		return &Invalid{Entity: entity, Field: checkField(pg), Reason: "is not allowed"}
 	}
 	return err
 }
 
-// constraintField reads the column out of a constraint's name, which the schema keeps to TABLE_COLUMNS_KIND; a primary
-// key is the id.
-func constraintField(pg *pgconn.PgError) string {
-	name := strings.TrimPrefix(pg.ConstraintName, pg.TableName+"_")
-	if name == "pkey" {
-		return "id"
+// keyField reads the column that tells one row from another out of `Key (tenant_id, connection, lower(email))=(...) ...`:
+// the last. Postgres leaves the detail out where the role may not read the table.
+func keyField(pg *pgconn.PgError) string {
+	columns, _, found := strings.Cut(pg.Detail, ")=(")
+	if !found {
+		return pg.ConstraintName
 	}
-	for _, kind := range []string{"_key", "_fkey", "_check"} {
-		name = strings.TrimSuffix(name, kind)
-	}
-	if field := strings.TrimPrefix(name, "tenant_id_"); field != "" {
-		return field
-	}
-	return name
+	last := columns[strings.LastIndexByte(columns, ' ')+1:]
+	return strings.TrimRight(last[strings.LastIndexByte(last, '(')+1:], ")")
+}
+
+// checkField reads the column out of a constraint's name, which is TABLE_COLUMN_check.
+func checkField(pg *pgconn.PgError) string {
+	return strings.TrimSuffix(strings.TrimPrefix(pg.ConstraintName, pg.TableName+"_"), "_check")
 }

@@ -7,8 +7,15 @@ import (
 
 // Hooks is the catalogue: where the hooks of each table are registered, before the store and the listener open.
 type Hooks struct {
+	Tenants         *hooks.Entity[Tenant]
+	Users           *hooks.Entity[User]
 	Roles           *hooks.Entity[Role]
 	RolePermissions *hooks.Set[RoleRef, PermissionRef]
+	Permissions     *hooks.Entity[Permission]
+	UserRoles       *hooks.Entity[UserRole]
+	Connections     *hooks.Entity[Connection]
+	ResourceServers *hooks.Entity[ResourceServer]
+	AuthEvents      *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
 }
@@ -17,8 +24,15 @@ type Hooks struct {
 func NewHooks() *Hooks {
 	h := &Hooks{}
 	r := &h.registry
+	h.Tenants = entityHooks[Tenant](r, "auth.tenants")
+	h.Users = entityHooks[User](r, "auth.users")
 	h.Roles = entityHooks[Role](r, "auth.roles")
 	h.RolePermissions = hooks.NewSet(r, "auth.role_permissions", rowtext.Decoder[RoleRef](), rowtext.Decoder[PermissionRef]())
+	h.Permissions = entityHooks[Permission](r, "auth.permissions")
+	h.UserRoles = entityHooks[UserRole](r, "auth.user_roles")
+	h.Connections = entityHooks[Connection](r, "auth.connections")
+	h.ResourceServers = entityHooks[ResourceServer](r, "auth.resource_servers")
+	h.AuthEvents = entityHooks[AuthEvent](r, "auth.auth_events")
 	return h
 }
 
@@ -40,3 +54,6 @@ func (h *Hooks) Sets() map[string][]string {
 
 // Err is what was registered wrongly, all of it. Opening a store or a listener returns it.
 func (h *Hooks) Err() error { return h.registry.Err() }
+
+// ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
+func (h *Hooks) ObserveBefore(fn func(hooks.BeforeRun)) { h.registry.ObserveBefore(fn) }

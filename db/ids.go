@@ -20,3 +20,11 @@ func newID(prefix string) string {
 		}
 	}
 }
+
+// idOr is the id that the caller gives, or a new one.
+func idOr(id, prefix string) string {
+	if id == "" {
+		return newID(prefix)
+	}
+	return id
+}

@@ -27,10 +27,10 @@ type Sort struct {
 	Descending bool
 }
 
-// Filter keeps the rows that match. Make one with [Equal], [Prefix] or [Contains].
+// Filter keeps the rows that match. Make one with [Equal], [Prefix], [Contains] or [Unset].
 type Filter struct {
 	column   string
-	operator string
+	operator string // with a %d for the parameter's number, if it has one
 	value    string
 }
 
@@ -46,6 +46,9 @@ func Prefix(column, value string) Filter {
 func Contains(column, value string) Filter {
 	return Filter{column, "ilike $%d", "%" + escapeLike(value) + "%"}
 }
+
+// Unset matches a column that is NULL.
+func Unset(column string) Filter { return Filter{column: column, operator: "is null"} }
 
 func escapeLike(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
@@ -126,8 +129,12 @@ func (l listing) where(entity, tenantID string, filters []Filter) (string, []any
 		if !slices.Contains(l.filter, f.column) {
 			return "", nil, &Invalid{Entity: entity, Field: f.column, Reason: "can't be filtered by; these can: " + strings.Join(l.filter, ", ")}
 		}
-		args = append(args, f.value)
-		terms = append(terms, f.column+"::text "+fmt.Sprintf(f.operator, len(args)))
+		term := f.column + "::text " + f.operator
+		if strings.Contains(f.operator, "%d") {
+			args = append(args, f.value)
+			term = fmt.Sprintf(term, len(args))
+		}
+		terms = append(terms, term)
 	}
 	if len(terms) == 0 {
 		return "", nil, nil

@@ -68,7 +68,7 @@ func migrations(databaseURL string) (*goose.Provider, func(), error) {
 		return nil, nil, err
 	}
 	pool := stdlib.OpenDB(*config)
-	closeDB := func() { _ = pool.Close() } // nothing was buffered
+	closeDB := func() { _ = pool.Close() }                                     // nothing was buffered
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // polls every second, for ten minutes
 	if err != nil {
 		closeDB()

@@ -20,7 +20,8 @@ type PermissionRef struct {
 }
 
 // RolePermissions is the repository of the permissions that roles have. All that one call assigns or removes is one
-// transaction, one call of each before-hook and one event.
+// transaction, one call of each before-hook, inside it, and one event. Deleting a role, a permission or a resource
+// server runs the BeforeRemove hooks too.
 type RolePermissions struct {
 	s     *session
 	hooks *hooks.Set[RoleRef, PermissionRef]
@@ -32,14 +33,16 @@ func (r *RolePermissions) List(ctx context.Context, tenantID, roleID string) ([]
 	return permissionRefs(rows), failed(err, "list", "role permissions")
 }
 
-// Assign gives the role permissions; what it has already stays. It returns how many were new.
-// Errors: [ErrNotFound] for the role, [Invalid] for a permission that doesn't exist, and those of the before-hooks.
+// Assign gives the role permissions; what it has already stays. What the BeforeAssign hooks return is what is assigned,
+// all that was asked for given to them, new or not. It returns how many were new. Errors: [ErrNotFound] for the role,
+// [Invalid] for a permission that doesn't exist, hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.
 func (r *RolePermissions) Assign(ctx context.Context, tenantID, roleID string, permissions ...PermissionRef) (int, error) {
 	n, err := r.write(ctx, hooks.Assign, RoleRef{tenantID, roleID}, permissions)
 	return n, failed(err, "assign", "role permissions")
 }
 
-// Remove takes permissions from the role; what it doesn't have is passed over. It returns how many went.
+// Remove takes permissions from the role; what it doesn't have is passed over. The BeforeRemove hooks run as
+// for Assign. It returns how many went. Errors as Assign.
 func (r *RolePermissions) Remove(ctx context.Context, tenantID, roleID string, permissions ...PermissionRef) (int, error) {
 	n, err := r.write(ctx, hooks.Remove, RoleRef{tenantID, roleID}, permissions)
 	return n, failed(err, "remove", "role permissions")
@@ -48,7 +51,7 @@ func (r *RolePermissions) Remove(ctx context.Context, tenantID, roleID string, p
 // write locks the role, so that what the hooks decide on is what changes.
 func (r *RolePermissions) write(ctx context.Context, op hooks.Operation, role RoleRef, permissions []PermissionRef) (int, error) {
 	return inWrite(ctx, r.s, func(w *write) (int, error) {
-		if _, err := dbsqlc.New(w.tx).LockRole(ctx, role.TenantID, role.RoleID); err != nil {
+		if _, err := w.step().LockRole(ctx, role.TenantID, role.RoleID); err != nil {
 			return 0, err
 		}
 		permissions, err := r.hooks.RunBefore(ctx, op, w.tx, role, permissions)
@@ -68,19 +71,6 @@ func (r *RolePermissions) write(ctx context.Context, op hooks.Operation, role Ro
 	})
 }
 
-// removeAll runs the before-hooks for a role that goes with all its permissions.
-func removeAll(ctx context.Context, w *write, set *hooks.Set[RoleRef, PermissionRef], role RoleRef) error {
-	rows, err := dbsqlc.New(w.tx).ListRolePermissions(ctx, role.TenantID, role.RoleID)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	left, err := set.RunBefore(ctx, hooks.Remove, w.tx, role, permissionRefs(rows))
-	if err == nil && len(left) != len(rows) {
-		err = hooks.Reject("permissions_kept", "a hook keeps some of the role's permissions, which can't stay without it")
-	}
-	return err
-}
-
 func permissionRefs(rows []dbsqlc.ListRolePermissionsRow) []PermissionRef {
 	refs := make([]PermissionRef, len(rows))
 	for i, row := range rows {
@@ -88,4 +78,3 @@ func permissionRefs(rows []dbsqlc.ListRolePermissionsRow) []PermissionRef {
 	}
 	return refs
 }
-

@@ -4,15 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
-	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // Role is a named set of permissions.
 type Role = dbsqlc.AuthRole
 
-// CreateRole is what a new role is made of; ID may be left empty.
+// CreateRole is what a new role is made of; ID may be left empty. The name is trimmed and unique in its tenant.
 type CreateRole struct {
 	ID          string          `json:"id"`
 	Name        string          `json:"name"`
@@ -27,55 +27,46 @@ type UpdateRole struct {
 	Metadata    Optional[json.RawMessage] `json:"metadata"`
 }
 
-// Roles is the repository of roles.
+// Roles is the repository of roles. Deleting one takes its permissions and its assignments to users along.
 type Roles = Repository[Role, string, CreateRole, UpdateRole]
 
 func newRoles(s *session, h *Hooks) *Roles {
 	return &Roles{s: s, e: &entity[Role, string, CreateRole, UpdateRole]{
 		name:  "role",
 		hooks: h.Roles,
-		fields: func(r *Role) fields[string] {
-			return fields[string]{
-				tenantID: &r.TenantID, createdAt: &r.CreatedAt, updatedAt: &r.UpdatedAt,
-				id: func() string { return r.ID }, setID: func(id string) { r.ID = id },
-			}
-		},
-		create: func(in CreateRole) Role {
-			if in.ID == "" {
-				in.ID = newID("rol_")
-			}
-			return Role{ID: in.ID, Name: in.Name, Description: in.Description, Metadata: in.Metadata}
-		},
-		update: func(r *Role, in UpdateRole) {
-			in.Name.apply(&r.Name)
-			in.Description.apply(&r.Description)
-			in.Metadata.apply(&r.Metadata)
-		},
-		normalize: func(r *Role) error {
-			r.Name = strings.TrimSpace(r.Name)
-			if err := object("role", "metadata", &r.Metadata); err != nil {
-				return err
-			}
-			return required("role", "name", r.Name)
-		},
-		get:  (*dbsqlc.Queries).GetRole,
-		lock: (*dbsqlc.Queries).LockRole,
-		insert: func(q *dbsqlc.Queries, ctx context.Context, r Role) (Role, error) {
-			return q.InsertRole(ctx, dbsqlc.InsertRoleParams(r))
-		},
-		change: func(q *dbsqlc.Queries, ctx context.Context, r Role) (Role, error) {
-			return q.UpdateRole(ctx, dbsqlc.UpdateRoleParams(r))
-		},
-		remove: (*dbsqlc.Queries).DeleteRole,
-		alongside: func(ctx context.Context, w *write, r Role) error {
-			if !h.RolePermissions.HasBefore(hooks.Remove) {
-				return nil
-			}
-			return removeAll(ctx, w, h.RolePermissions, RoleRef{TenantID: r.TenantID, RoleID: r.ID})
-		},
 		list: listing{
 			table: "auth.roles", tenant: "tenant_id", fallback: "id",
 			filter: []string{"id", "name", "description"}, sort: []string{"id", "name", "created_at", "updated_at"},
 		},
+		create: func(tenantID string, now time.Time, in CreateRole) Role {
+			return Role{
+				TenantID: tenantID, ID: idOr(in.ID, "rol_"), Name: in.Name, Description: in.Description, Metadata: in.Metadata,
+				CreatedAt: now, UpdatedAt: now,
+			}
+		},
+		update: func(r *Role, now time.Time, in UpdateRole) {
+			in.Name.apply(&r.Name)
+			in.Description.apply(&r.Description)
+			in.Metadata.apply(&r.Metadata)
+			r.UpdatedAt = now
+		},
+		keep: func(r *Role, was Role) { r.TenantID, r.ID, r.CreatedAt = was.TenantID, was.ID, was.CreatedAt },
+		normalize: func(r *Role) error {
+			r.Name = strings.TrimSpace(r.Name)
+			return firstError(required("role", "name", r.Name), object("role", "metadata", &r.Metadata))
+		},
+		takes: func(tenantID, id string) []taken {
+			const its = "tenant_id = $1 and role_id = $2"
+			return []taken{takenPermissions(h.RolePermissions, its, tenantID, id), takenRows(h.UserRoles, its, tenantID, id)}
+		},
+		get:  (*queries).GetRole,
+		lock: (*queries).LockRole,
+		insert: func(q *queries, ctx context.Context, r Role) (Role, error) {
+			return q.InsertRole(ctx, dbsqlc.InsertRoleParams(r))
+		},
+		change: func(q *queries, ctx context.Context, r Role) (Role, error) {
+			return q.UpdateRole(ctx, dbsqlc.UpdateRoleParams(r))
+		},
+		remove: (*queries).DeleteRole,
 	}}
 }

@@ -31,7 +31,7 @@ func (s *session) mayWrite(ctx context.Context) error {
 		return nil
 	}
 	theirs, ok := running.Tx.(*lazytx.Tx)
-	if ours, isLazy := s.conn.(*lazytx.Tx); ok && isLazy && ours.Root() == theirs.Root() {
+	if ours, isLazy := s.conn.(*lazytx.Tx); ok && isLazy && ours.Shares(theirs) {
 		return nil
 	}
 	return hooks.ErrOutsideTx
@@ -42,7 +42,6 @@ func (s *session) mayWrite(ctx context.Context) error {
 type write struct {
 	tx    *lazytx.Tx
 	stamp lazytx.Statement
-	said  bool
 }
 
 func (s *session) write(ctx context.Context) (*write, error) {
@@ -59,32 +58,29 @@ func (s *session) write(ctx context.Context) (*write, error) {
 	return &write{tx: lazytx.New(s.pool, inContext), stamp: ahead}, nil
 }
 
+// step gives the queries for a statement that others follow.
+func (w *write) step() *dbsqlc.Queries { return dbsqlc.New(w.tx) }
+
 // last gives the queries for the statement that ends the write: stamp, statement and commit are one round trip.
 func (w *write) last() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last(w.stamp)) }
 
-// step gives the queries for a statement that others follow.
-func (w *write) step(ctx context.Context) (*dbsqlc.Queries, error) {
-	if !w.said {
-		if _, err := w.tx.Exec(ctx, w.stamp.SQL, w.stamp.Args...); err != nil {
-			return nil, err
-		}
-		w.said = true
-	}
-	return dbsqlc.New(w.tx), nil
-}
+// lastUnstamped is last for tables that are not published.
+func (w *write) lastUnstamped() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last()) }
 
-// inWrite runs fn, which ends with w.last() or returns an error; whatever it leaves open is rolled back.
+// inWrite runs fn, which ends with w.last(), or without where there is nothing to write; after an error all of it is
+// rolled back.
 func inWrite[T any](ctx context.Context, s *session, fn func(*write) (T, error)) (T, error) {
+	var out, zero T
 	w, err := s.write(ctx)
 	if err != nil {
-		var zero T
 		return zero, err
 	}
-	out, err := fn(w)
+	err = w.tx.Do(ctx, func() (err error) {
+		out, err = fn(w)
+		return err
+	})
 	if err != nil {
-		var zero T
-		_ = w.tx.Rollback(ctx) // err says why
 		return zero, err
 	}
-	return out, w.tx.Commit(ctx) // does nothing after last()
+	return out, nil
 }

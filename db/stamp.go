@@ -19,9 +19,7 @@ func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
 func StampOf(ctx context.Context) hooks.Stamp {
 	s, _ := ctx.Value(stampKey{}).(hooks.Stamp)
 	s.Origin, s.Cause = hooks.OriginApp, nil
-	if running := hooks.Current(ctx); running != nil {
-		s.Cause = running.Cause
-	}
+	s.Cause = hooks.Current(ctx).Cause()
 	return s
 }
 

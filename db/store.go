@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -15,9 +16,10 @@ import (
 
 // Config is what [Open] needs.
 type Config struct {
-	DatabaseURL string       // a postgres:// URL; pool settings as pgxpool's (pool_max_conns and so on)
-	Hooks       *Hooks       // nil: no hooks
-	Logger      *slog.Logger // nil: none
+	DatabaseURL string          // a postgres:// URL; pool settings as pgxpool's (pool_max_conns and so on)
+	Hooks       *Hooks          // nil: no hooks
+	Logger      *slog.Logger    // nil: none
+	Tracer      pgx.QueryTracer // nil: none; otelpgx has one
 }
 
 // Store is the repositories on a pool of connections: each write is a transaction of its own.
@@ -32,50 +34,82 @@ type Store struct {
 type Tx struct {
 	repositories
 	Conn
-	session *session
-	hooks   *Hooks
+	hooks *Hooks
 }
 
 // repositories has a field for each entity.
 type repositories struct {
+	Tenants         *Tenants
+	Users           *Users
 	Roles           *Roles
 	RolePermissions *RolePermissions
+	Permissions     *Permissions
+	UserRoles       *UserRoles
+	Connections     *Connections
+	ResourceServers *ResourceServers
+	AuthEvents      *AuthEvents
+	Logs            *Logs
 }
 
 func newRepositories(s *session, h *Hooks) repositories {
 	return repositories{
+		Tenants:         newTenants(s, h),
+		Users:           newUsers(s, h),
 		Roles:           newRoles(s, h),
 		RolePermissions: &RolePermissions{s: s, hooks: h.RolePermissions},
+		Permissions:     newPermissions(s, h),
+		UserRoles:       &UserRoles{s: s, hooks: h.UserRoles},
+		Connections:     newConnections(s, h),
+		ResourceServers: newResourceServers(s, h),
+		AuthEvents:      newAuthEvents(s, h),
+		Logs:            newLogs(s),
 	}
 }
 
 // Open connects, checks that the schema is there and not newer than this code, and returns what was registered wrongly.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s, err := open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("db: open: %w", err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Hooks == nil {
 		cfg.Hooks = NewHooks()
 	}
 	if err := cfg.Hooks.Err(); err != nil {
-		return nil, fmt.Errorf("db: open: %w", err)
+		return nil, err
 	}
 	if cfg.DatabaseURL == "" {
-		return nil, errors.New("db: open: Config.DatabaseURL is empty: give it a postgres:// URL")
+		return nil, errors.New("Config.DatabaseURL is empty: give it a postgres:// URL")
 	}
-	pool, err := pgxpool.New(ctx, cfg.DatabaseURL)
+	pools, err := pgxpool.ParseConfig(cfg.DatabaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("db: open: %w", err)
+		return nil, err
+	}
+	if pools.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("Config.DatabaseURL asks for the simple protocol, in which a hook's statement could end its transaction: behind a pooler, use default_query_exec_mode=exec")
+	}
+	pools.ConnConfig.Tracer = cfg.Tracer
+	pool, err := pgxpool.NewWithConfig(ctx, pools)
+	if err != nil {
+		return nil, err
 	}
 	if err := CheckSchema(ctx, pool); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("db: open: %w", err)
+		return nil, err
 	}
-	s := &session{pool: pool}
-	return &Store{repositories: newRepositories(s, cfg.Hooks), pool: pool, hooks: cfg.Hooks}, nil
+	return &Store{repositories: newRepositories(&session{pool: pool}, cfg.Hooks), pool: pool, hooks: cfg.Hooks}, nil
 }
 
 // Close gives the connections back. Writes that still run fail.
 func (s *Store) Close() { s.pool.Close() }
 
-// InTx runs fn in one transaction and commits it if fn returns nil. Every write in fn, and every hook of it, is part of it.
+// InTx runs fn in one transaction and commits it if fn returns nil; it rolls back where fn returns an error or panics.
+// Every write in fn, and every before-hook of it, is part of it; each is a savepoint, so one that fails leaves nothing,
+// and fn may go on. Inside a hook it answers hooks.ErrOutsideTx: there, use the hook's transaction.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := (&session{}).mayWrite(ctx); err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
@@ -87,31 +121,33 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return run(ctx, lazytx.New(s.pool, inContext), s.hooks, fn)
 }
 
-// InTx runs fn in a savepoint and rolls back to it if fn returns an error.
+// InTx runs fn in a savepoint and rolls back to it if fn returns an error or panics.
 func (t *Tx) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return run(ctx, lazytx.Nested(t.session.conn), t.hooks, fn)
+	return run(ctx, lazytx.Nested(t.Conn), t.hooks, fn)
 }
 
-func run(ctx context.Context, tx *lazytx.Tx, h *Hooks, fn func(tx *Tx) error) (err error) {
-	defer func() { _ = tx.Rollback(ctx) }() // does nothing after the commit; fn may panic
-	if err := fn(with(tx, h)); err != nil {
+func run(ctx context.Context, tx *lazytx.Tx, h *Hooks, fn func(tx *Tx) error) error {
+	returned := false
+	err := tx.Do(ctx, func() error {
+		err := fn(with(tx, h))
+		returned = err != nil
 		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
+	})
+	if err != nil && !returned {
 		return fmt.Errorf("db: commit: %w", err)
 	}
-	return nil
+	return err
 }
 
-// With gives the repositories inside a transaction that the caller began and will end: a pgx.Tx, or the hooks.Tx of a hook.
+// With gives the repositories inside a transaction that the caller began and will end: a pgx.Tx, or the hooks.Tx of a
+// hook. Each write is a savepoint in it.
 func (s *Store) With(conn Conn) *Tx { return with(conn, s.hooks) }
 
 func with(conn Conn, h *Hooks) *Tx {
 	if tx, ok := conn.(*Tx); ok {
 		conn = tx.Conn
 	}
-	s := &session{conn: conn}
-	return &Tx{repositories: newRepositories(s, h), Conn: conn, session: s, hooks: h}
+	return &Tx{repositories: newRepositories(&session{conn: conn}, h), Conn: conn, hooks: h}
 }
 
 // LSN is a point in the log at or after the commit of every write that returned before the call; a listener's WaitFor takes it.

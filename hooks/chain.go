@@ -22,9 +22,13 @@ type chain[F any] []link[F]
 
 // run calls the links in order until one says no. Each call has a goroutine of its own, so that a hook that ignores its
 // deadline can't hold the writer; call gets the link's function and the context that belongs to the hook.
-func (c chain[F]) run(ctx context.Context, table string, tx Tx, call func(context.Context, F) error) error {
+func (c chain[F]) run(ctx context.Context, r *Registry, table string, op Operation, tx Tx, call func(context.Context, F) error) error {
 	for _, l := range c {
-		if err := l.run(ctx, table, tx, call); err != nil {
+		err := l.run(ctx, table, tx, call)
+		if r.observe != nil {
+			r.observe(BeforeRun{Table: table, Hook: l.name, Operation: op, Err: err})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -34,11 +38,7 @@ func (c chain[F]) run(ctx context.Context, table string, tx Tx, call func(contex
 func (l link[F]) run(ctx context.Context, table string, tx Tx, call func(context.Context, F) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	running := &Running{Hook: l.name, Table: table, Tx: tx}
-	if outer := Current(ctx); outer != nil {
-		running.Cause = outer.Cause
-	}
-	hookCtx := Enter(ctx, running)
+	hookCtx := Enter(ctx, &Running{Hook: l.name, Table: table, Tx: tx, Outer: Current(ctx)})
 	done := make(chan error, 1)
 	go func() { done <- Guard(func() error { return call(hookCtx, l.fn) }) }()
 	var err error

@@ -105,21 +105,21 @@ func (e *Entity[Row]) HasBefore(op Operation) bool {
 
 // RunBeforeCreate runs the BeforeCreate hooks in order. Repositories call it.
 func (e *Entity[Row]) RunBeforeCreate(ctx context.Context, tx Tx, row *Row) error {
-	return e.beforeCreate.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, *Row) error) error {
+	return e.beforeCreate.run(ctx, e.registry, e.table, Insert, tx, func(ctx context.Context, fn func(context.Context, Tx, *Row) error) error {
 		return fn(ctx, tx, row)
 	})
 }
 
 // RunBeforeUpdate runs the BeforeUpdate hooks in order. Repositories call it.
 func (e *Entity[Row]) RunBeforeUpdate(ctx context.Context, tx Tx, old Row, row *Row) error {
-	return e.beforeUpdate.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, Row, *Row) error) error {
+	return e.beforeUpdate.run(ctx, e.registry, e.table, Update, tx, func(ctx context.Context, fn func(context.Context, Tx, Row, *Row) error) error {
 		return fn(ctx, tx, old, row)
 	})
 }
 
 // RunBeforeDelete runs the BeforeDelete hooks in order. Repositories call it.
 func (e *Entity[Row]) RunBeforeDelete(ctx context.Context, tx Tx, row Row) error {
-	return e.beforeDelete.run(ctx, e.table, tx, func(ctx context.Context, fn func(context.Context, Tx, Row) error) error {
+	return e.beforeDelete.run(ctx, e.registry, e.table, Delete, tx, func(ctx context.Context, fn func(context.Context, Tx, Row) error) error {
 		return fn(ctx, tx, row)
 	})
 }

@@ -14,7 +14,19 @@ type Registry struct {
 	tables   []string
 	afters   []*After
 	problems []error
+	observe  func(BeforeRun)
 }
+
+// BeforeRun is one run of a before-hook.
+type BeforeRun struct {
+	Table     string
+	Hook      string
+	Operation Operation
+	Err       error // what the writer gets
+}
+
+// ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
+func (r *Registry) ObserveBefore(fn func(BeforeRun)) { r.observe = fn }
 
 // After-hooks' deadline unless [Timeout] says otherwise.
 const AfterTimeout = 30 * time.Second

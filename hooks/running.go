@@ -6,8 +6,25 @@ import "context"
 type Running struct {
 	Hook  string
 	Table string
-	Tx    Tx     // nil for hooks that are given none and may write
-	Cause *Cause // what its writes are caused by: after-hooks only
+	Tx    Tx       // nil for hooks that are given none and may write
+	Event *Event   // of an after-hook
+	Outer *Running // of a before-hook: the hook whose write it is asked about, if one made it
+}
+
+// Cause is what the hook's own writes are stamped with: the event that an after-hook runs for, however deep inside it
+// the write is made. It is nil where no after-hook is behind the write.
+func (r *Running) Cause() *Cause {
+	for ; r != nil; r = r.Outer {
+		if r.Event == nil {
+			continue
+		}
+		c := &Cause{Seq: r.Event.Seq, Hook: r.Hook, Depth: 1}
+		if before := r.Event.Stamp().Cause; before != nil {
+			c.Depth = before.Depth + 1
+		}
+		return c
+	}
+	return nil
 }
 
 type runningKey struct{}

@@ -77,7 +77,7 @@ func (s *Set[Owner, Member]) RunBefore(ctx context.Context, op Operation, tx Tx,
 	if op == Remove {
 		c = s.beforeRemove
 	}
-	err := c.run(ctx, s.table, tx, func(ctx context.Context, fn func(context.Context, Tx, Owner, []Member) ([]Member, error)) error {
+	err := c.run(ctx, s.registry, s.table, op, tx, func(ctx context.Context, fn func(context.Context, Tx, Owner, []Member) ([]Member, error)) error {
 		left, err := fn(ctx, tx, owner, members)
 		if err == nil {
 			members = left

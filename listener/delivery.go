@@ -22,6 +22,7 @@ type delivery struct {
 	attempt int
 	parked  *parked // where it stands in its group's queue, if it does
 	tx      *lazytx.Tx
+	running hooks.Running
 	began   time.Time
 }
 
@@ -30,18 +31,9 @@ func (d *delivery) tag() string {
 	return fmt.Sprintf("%d/%d/%d", d.sub.id, d.ev.Seq, d.attempt)
 }
 
-// cause is what the hook's own writes are stamped with.
-func (d *delivery) cause() *hooks.Cause {
-	c := &hooks.Cause{Seq: d.ev.Seq, Hook: d.sub.after.Name, Depth: 1}
-	if before := d.ev.Stamp().Cause; before != nil {
-		c.Depth = before.Depth + 1
-	}
-	return c
-}
-
 // stamp is what SQL of the hook's own leaves in the log.
 func (d *delivery) stamp() string {
-	stamp, err := json.Marshal(hooks.Stamp{Origin: hooks.OriginApp, Cause: d.cause()})
+	stamp, err := json.Marshal(hooks.Stamp{Origin: hooks.OriginApp, Cause: d.running.Cause()})
 	if err != nil {
 		return "" // a struct of strings and numbers always marshals; empty means that the trigger says what it sees
 	}
@@ -57,6 +49,7 @@ func (t *term) begin(d *delivery) {
 			Args: []any{d.tag(), d.stamp()},
 		}}
 	})
+	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev}
 }
 
 // conclude records what a hook's return means and says how the delivery stands. An error of its own is the term's: what
@@ -86,13 +79,16 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 		record = lazytx.Statement{SQL: `select latchkey.finish($1, $2, $3, 'done', null, null)`, Args: []any{d.sub.id, d.ev.Seq, d.attempt}}
 	case d.tx.Begun():
 		record = lazytx.Statement{SQL: `insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, Args: []any{d.sub.id, d.ev.Seq}}
-	default: // the settler writes its ack, with many others
-		return nil, d.tx.Rollback(ctx)
+	default: // the settler writes its ack, with many others; a transaction that could not begin says so here
+		return d.tx.Commit(ctx), nil
 	}
 	if !ackEnabled {
 		record = lazytx.Statement{SQL: `select 1`}
 	}
 	if !d.tx.Begun() {
+		if err := d.tx.Commit(ctx); err != nil {
+			return err, nil
+		}
 		q := &pgx.Batch{}
 		q.Queue(record.SQL, record.Args...)
 		t.queueFence(q)

@@ -239,7 +239,7 @@ func (l *lane) call(me int, d *delivery) (hookErr error, inCharge bool) {
 	l.t.begin(d)
 	l.mu.Lock()
 	l.current, l.ends = d, d.began.Add(d.sub.after.Timeout())
-	ctx := hooks.Enter(l.ctx, &hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Cause: d.cause()})
+	ctx := hooks.Enter(l.ctx, &d.running)
 	l.mu.Unlock()
 	l.t.step(stepHook)
 	err := d.sub.after.Run(ctx, d.tx, d.ev)
@@ -249,6 +249,10 @@ func (l *lane) call(me int, d *delivery) (hookErr error, inCharge bool) {
 		return nil, false
 	}
 	l.current = nil
+	if err != nil && l.t.hookCtx.Err() != nil { // it was told to stop: that is no failure, and it runs again
+		_ = d.tx.Rollback(l.t.workCtx) // the pool closes with the term
+		return nil, false
+	}
 	if l.ctx.Err() != nil && l.t.hookCtx.Err() == nil { // its deadline passed: the next hook gets a fresh context
 		l.ctx, l.cancel = context.WithCancel(l.t.hookCtx)
 		if err != nil {

@@ -20,6 +20,8 @@ type Listener struct {
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
 	ready    chan struct{}
+	life     context.Context // ends when the listener is killed
+	kill     context.CancelCauseFunc
 	onStep   func(string) // tests only
 }
 
@@ -31,6 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
 	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{})}
+	l.life, l.kill = context.WithCancelCause(context.Background())
 	if l.pool, err = openPool(ctx, cfg.DatabaseURL, "latchkey/"+cfg.Group, 4); err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
@@ -108,7 +111,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := l.own(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || l.life.Err() != nil {
 			return nil
 		}
 		if err != nil && !passing(err) {
@@ -123,12 +126,17 @@ func (l *Listener) Run(ctx context.Context) error {
 			pause = min(2*pause, longest)
 		case <-ctx.Done():
 			return nil
+		case <-l.life.Done():
+			return nil
 		}
 	}
 }
 
 // own is one term: from waiting for the group to losing it.
 func (l *Listener) own(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.life, func() { cancel(errKilled) })()
 	epoch, unclean, err := l.acquire(ctx)
 	if err != nil {
 		return err

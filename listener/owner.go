@@ -31,16 +31,22 @@ func applicationName(group string, epoch int64) string {
 func (l *Listener) acquire(ctx context.Context) (epoch int64, unclean bool, err error) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	abandoned := int64(-1) // an epoch whose owner seemed gone at the last look
 	for {
-		old, free, err := l.free(ctx)
+		old, state, err := l.look(ctx)
 		if err != nil {
 			return 0, false, err
 		}
-		if free {
+		// An owner that has just begun has no connections yet, so "gone" has to be seen twice.
+		if state == lapsed || state == gone && old == abandoned {
 			epoch, unclean, err := l.take(ctx, old)
 			if err != nil || epoch > 0 {
 				return epoch, unclean, err
 			}
+		}
+		abandoned = -1
+		if state == gone {
+			abandoned = old
 		}
 		select {
 		case <-ticker.C:
@@ -50,19 +56,31 @@ func (l *Listener) acquire(ctx context.Context) (epoch int64, unclean bool, err 
 	}
 }
 
-// free reports whether the group can be taken: its lease has lapsed, or nothing of its owner is left.
-func (l *Listener) free(ctx context.Context) (epoch int64, free bool, err error) {
-	var lapsed bool
+// ownership is how a group's owner looks from outside.
+type ownership int
+
+const (
+	owned  ownership = iota
+	gone             // the lease runs, but no connection of its owner is left
+	lapsed           // the lease has run out, or was given up
+)
+
+// look reports how the group's owner is.
+func (l *Listener) look(ctx context.Context) (epoch int64, state ownership, err error) {
+	var over bool
 	err = l.pool.QueryRow(ctx, `select o.epoch, l.expires_at < clock_timestamp()
-		from latchkey.owner o join latchkey.lease l using (group_name) where group_name = $1`, l.cfg.Group).Scan(&epoch, &lapsed)
+		from latchkey.owner o join latchkey.lease l using (group_name) where group_name = $1`, l.cfg.Group).Scan(&epoch, &over)
 	if err != nil {
-		return 0, false, fmt.Errorf("read the lease: %w", err)
+		return 0, owned, fmt.Errorf("read the lease: %w", err)
 	}
-	if lapsed {
-		return epoch, true, nil
+	if over {
+		return epoch, lapsed, nil
 	}
 	left, err := l.backends(ctx, epoch, false)
-	return epoch, left == 0, err
+	if left == 0 {
+		state = gone
+	}
+	return epoch, state, err
 }
 
 // take raises the epoch from old; 0 says that someone else was faster.

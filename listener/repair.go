@@ -73,14 +73,14 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 	}
 	defer pool.Close()
 	l := &Listener{cfg: Config{Group: cfg.Group}, log: cfg.log(), instance: instanceName(), pool: pool}
-	old, free, err := l.free(ctx)
+	old, state, err := l.look(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("group %s is unknown here: it has never run on this database", cfg.Group)
 	}
 	if err != nil {
 		return err
 	}
-	if !free {
+	if state == owned {
 		return fmt.Errorf("group %s is owned by a running process: stop it first (epoch %d)", cfg.Group, old)
 	}
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {

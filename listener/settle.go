@@ -124,7 +124,8 @@ func (s *settler) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := s.flush(ctx); err != nil {
+		// Not with ctx: what was taken from arrived must not get lost because the term stops.
+		if err := s.flush(s.t.workCtx); err != nil {
 			return err
 		}
 	}

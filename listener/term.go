@@ -103,6 +103,9 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	t.l.owning(t)
 	select {
 	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), errKilled) {
+			fail(errKilled)
+		}
 		begin()
 	case <-work.Done():
 	}

@@ -6,120 +6,114 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // rollbackTime bounds a rollback: it also runs when the caller's context is done.
 const rollbackTime = 3 * time.Second
 
 // Commit ends the transaction in one round trip: last, then COMMIT. It is never committed when one of them fails. Not
-// begun, it does nothing and reports so by [Tx.Begun].
+// begun, it does nothing and reports so by [Tx.Begun]; nor does a second call do anything. A transaction whose first
+// statement failed before it could begin is not committed either, as any other that has failed.
 func (t *Tx) Commit(ctx context.Context, last ...Statement) error {
-	if !t.Begun() {
-		t.close()
+	if t.state.Load() == committed {
 		return nil
 	}
-	if err := t.lock(); err != nil {
-		return err
-	}
-	err := t.commit(ctx, last)
-	t.unlock()
-	if err != nil {
+	if err := t.enter(); err != nil {
 		_ = t.Rollback(ctx) // err says why
 		return err
 	}
-	t.close()
+	var err error
+	if t.Begun() {
+		err = t.sendCommit(ctx, last)
+	}
+	return t.ended(ctx, err)
+}
+
+// ended leaves the line, committed or, after an error, rolled back.
+func (t *Tx) ended(ctx context.Context, err error) error {
+	if err != nil {
+		t.leave()
+		_ = t.Rollback(ctx) // err says why
+		return err
+	}
+	t.state.Store(committed)
+	if t.parent == nil {
+		t.line.release()
+	}
+	t.leave()
 	return nil
 }
 
-func (t *Tx) commit(ctx context.Context, last []Statement) error {
-	conn, _, err := t.ready(ctx)
+func (t *Tx) sendCommit(ctx context.Context, last []Statement) error {
+	conn, err := t.line.conn(ctx)
 	if err != nil {
 		return err
 	}
 	b := &pgx.Batch{}
 	queue(b, last)
-	b.Queue(t.endStatement())
+	b.Queue(t.commit)
 	results := conn.SendBatch(ctx, b)
-	if err := skip(results, len(last)); err != nil {
-		return err
+	err = skip(results, len(last))
+	if err == nil {
+		err = readCommit(results)
 	}
-	tag, err := results.Exec()
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
-	return committed(tag, err)
+	return err
 }
 
-// committed tells a COMMIT from one that the server answered with a rollback, which it does without an error.
-func committed(tag pgconn.CommandTag, err error) error {
+// readCommit tells a COMMIT from one that the server answered with a rollback, which it does without an error.
+func readCommit(results pgx.BatchResults) error {
+	tag, err := results.Exec()
 	if err == nil && tag.String() == "ROLLBACK" {
 		return ErrNotCommit
 	}
 	return err
 }
 
-func (t *Tx) endStatement() string {
-	if t.parent != nil {
-		return "release savepoint latchkey"
-	}
-	return "commit"
-}
-
-// Rollback ends the transaction without its effects, also when a statement of a hook that was given up still runs: then
-// by cutting the connection. Calling it after the end does nothing.
+// Rollback ends the transaction without its effects; for a savepoint, without those since it was set. Where a hook that
+// was given up still has a statement running, or rows open, it cuts the connection: then the whole transaction is
+// lost, and a savepoint's outer levels answer ErrClosed. It doesn't wait for the hook. Calling it after the end does
+// nothing. Of a transaction of someone else's that has no method Conn() *pgx.Conn, it waits for the statement to end.
 func (t *Tx) Rollback(ctx context.Context) error {
-	t.mu.Lock()
-	closed, begun, own := t.closed, t.begun, t.own
-	t.closed = true
-	t.mu.Unlock()
-	if closed || !begun {
+	if !t.state.CompareAndSwap(running, rolledBack) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
 	defer cancel()
-	root := t.Root()
-	if !root.use.TryLock() {
-		if own == nil {
-			return nil // the statement that runs belongs to an outer transaction's end
+	l := t.line
+	free := l.call.TryLock()
+	if !free || l.reading != nil {
+		connected := l.cut(ctx)
+		if !free {
+			if !connected {
+				return nil // it waits for a connection, and will give it back
+			}
+			l.call.Lock()
 		}
-		_ = own.Conn().PgConn().Conn().Close() // whatever runs there ends now, and so does the transaction
-		root.use.Lock()
+		l.failed = fmt.Errorf("%w: it was cut, because a hook that was given up still used it", ErrClosed)
 	}
-	defer root.use.Unlock()
-	if t.parent != nil {
-		return t.rollbackTo(ctx)
+	defer l.call.Unlock()
+	if l.reading != nil {
+		l.reading.abandon()
 	}
-	_, err := own.Exec(ctx, "rollback")
-	own.Release() // a connection that is not idle again is closed by the pool
-	if err != nil {
-		return fmt.Errorf("rollback: %w", err)
-	}
-	return nil
+	return t.takeBack(ctx)
 }
 
-func (t *Tx) rollbackTo(ctx context.Context) error {
-	conn := t.parent
-	if nested, ok := t.parent.(*Tx); ok {
-		var err error
-		if conn, _, err = nested.ready(ctx); err != nil {
-			return err
+// takeBack undoes what reached the server. The line's call is held.
+func (t *Tx) takeBack(ctx context.Context) error {
+	l := t.line
+	var err error
+	if t.Begun() && l.failed == nil && !l.idle() {
+		conn, _ := l.conn(ctx) // there is one
+		if _, err = conn.Exec(ctx, t.undo); err != nil {
+			err = fmt.Errorf("%s: %w", t.undo, err)
+			l.failed = err // what should be undone may still be there, so nothing may be committed
 		}
 	}
-	for _, sql := range []string{"rollback to savepoint latchkey", "release savepoint latchkey"} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
+	if t.parent == nil {
+		l.release()
 	}
-	return nil
-}
-
-// close marks the transaction as ended and gives its connection back.
-func (t *Tx) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.own != nil && !t.closed {
-		t.own.Release()
-	}
-	t.closed = true
+	return err
 }

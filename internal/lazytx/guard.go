@@ -13,7 +13,8 @@ var controlWords = map[string]bool{
 }
 
 // allowed refuses transaction control, and query modes that would take the simple protocol. It is a guard rail that
-// gives a clear message; what slips by (a COMMIT inside a procedure) is caught by the tag that the seal checks.
+// gives a clear message; what slips by (what a QueryRewriter writes) is caught before the next statement, by the
+// server's word on whether a transaction is open, and by the tag that the listener's seal checks.
 func allowed(sql string, args []any) error {
 	word, rest := firstWord(sql)
 	if controlWords[word] {
@@ -38,11 +39,11 @@ func firstWord(sql string) (word, rest string) {
 		sql = strings.TrimLeft(sql, " \t\r\n\f\v;(")
 		switch {
 		case strings.HasPrefix(sql, "--"):
-			_, after, found := strings.Cut(sql, "\n")
-			if !found {
+			end := strings.IndexAny(sql, "\n\r")
+			if end < 0 {
 				return "", ""
 			}
-			sql = after
+			sql = sql[end:]
 		case strings.HasPrefix(sql, "/*"):
 			sql = afterComment(sql)
 		default:

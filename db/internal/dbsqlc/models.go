@@ -9,6 +9,76 @@ import (
 	"time"
 )
 
+type AuthAuthEvent struct {
+	TenantID  string          `db:"tenant_id" json:"tenant_id"`
+	ID        string          `db:"id" json:"id"`
+	Type      string          `db:"type" json:"type"`
+	UserID    *string         `db:"user_id" json:"user_id"`
+	Details   json.RawMessage `db:"details" json:"details"`
+	Sealed    []byte          `db:"sealed" json:"sealed"`
+	CreatedAt time.Time       `db:"created_at" json:"created_at"`
+}
+
+type AuthConnection struct {
+	TenantID           string          `db:"tenant_id" json:"tenant_id"`
+	ID                 string          `db:"id" json:"id"`
+	Name               string          `db:"name" json:"name"`
+	Strategy           string          `db:"strategy" json:"strategy"`
+	DisplayName        string          `db:"display_name" json:"display_name"`
+	EnabledClients     []string        `db:"enabled_clients" json:"enabled_clients"`
+	Realms             []string        `db:"realms" json:"realms"`
+	IsDomainConnection bool            `db:"is_domain_connection" json:"is_domain_connection"`
+	ShowAsButton       bool            `db:"show_as_button" json:"show_as_button"`
+	Options            json.RawMessage `db:"options" json:"options"`
+	Metadata           json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt          time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt          time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthLog struct {
+	TenantID    string          `db:"tenant_id" json:"tenant_id"`
+	LogID       string          `db:"log_id" json:"log_id"`
+	Type        string          `db:"type" json:"type"`
+	Date        time.Time       `db:"date" json:"date"`
+	Description string          `db:"description" json:"description"`
+	UserID      *string         `db:"user_id" json:"user_id"`
+	UserName    *string         `db:"user_name" json:"user_name"`
+	IP          *string         `db:"ip" json:"ip"`
+	UserAgent   *string         `db:"user_agent" json:"user_agent"`
+	ClientID    *string         `db:"client_id" json:"client_id"`
+	Connection  *string         `db:"connection" json:"connection"`
+	Strategy    *string         `db:"strategy" json:"strategy"`
+	Hostname    *string         `db:"hostname" json:"hostname"`
+	Details     json.RawMessage `db:"details" json:"details"`
+}
+
+type AuthPermission struct {
+	TenantID                 string    `db:"tenant_id" json:"tenant_id"`
+	ResourceServerIdentifier string    `db:"resource_server_identifier" json:"resource_server_identifier"`
+	PermissionName           string    `db:"permission_name" json:"permission_name"`
+	Description              string    `db:"description" json:"description"`
+	CreatedAt                time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt                time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthResourceServer struct {
+	TenantID            string          `db:"tenant_id" json:"tenant_id"`
+	ID                  string          `db:"id" json:"id"`
+	Identifier          string          `db:"identifier" json:"identifier"`
+	Name                string          `db:"name" json:"name"`
+	Scopes              json.RawMessage `db:"scopes" json:"scopes"`
+	SigningAlg          string          `db:"signing_alg" json:"signing_alg"`
+	TokenLifetime       int32           `db:"token_lifetime" json:"token_lifetime"`
+	TokenLifetimeForWeb int32           `db:"token_lifetime_for_web" json:"token_lifetime_for_web"`
+	TokenDialect        string          `db:"token_dialect" json:"token_dialect"`
+	AllowOfflineAccess  bool            `db:"allow_offline_access" json:"allow_offline_access"`
+	SkipConsent         bool            `db:"skip_consent" json:"skip_consent"`
+	EnforcePolicies     bool            `db:"enforce_policies" json:"enforce_policies"`
+	Metadata            json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt           time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt           time.Time       `db:"updated_at" json:"updated_at"`
+}
+
 type AuthRole struct {
 	TenantID    string          `db:"tenant_id" json:"tenant_id"`
 	ID          string          `db:"id" json:"id"`
@@ -17,4 +87,71 @@ type AuthRole struct {
 	Metadata    json.RawMessage `db:"metadata" json:"metadata"`
 	CreatedAt   time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt   time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthTenant struct {
+	ID              string          `db:"id" json:"id"`
+	FriendlyName    string          `db:"friendly_name" json:"friendly_name"`
+	Audience        string          `db:"audience" json:"audience"`
+	DefaultAudience string          `db:"default_audience" json:"default_audience"`
+	SenderEmail     string          `db:"sender_email" json:"sender_email"`
+	SenderName      string          `db:"sender_name" json:"sender_name"`
+	SupportEmail    string          `db:"support_email" json:"support_email"`
+	SupportURL      string          `db:"support_url" json:"support_url"`
+	PictureURL      string          `db:"picture_url" json:"picture_url"`
+	Language        string          `db:"language" json:"language"`
+	Flags           json.RawMessage `db:"flags" json:"flags"`
+	Metadata        json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt       time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthUser struct {
+	TenantID      string          `db:"tenant_id" json:"tenant_id"`
+	UserID        string          `db:"user_id" json:"user_id"`
+	Email         *string         `db:"email" json:"email"`
+	EmailVerified bool            `db:"email_verified" json:"email_verified"`
+	Username      *string         `db:"username" json:"username"`
+	PhoneNumber   *string         `db:"phone_number" json:"phone_number"`
+	PhoneVerified bool            `db:"phone_verified" json:"phone_verified"`
+	Name          *string         `db:"name" json:"name"`
+	GivenName     *string         `db:"given_name" json:"given_name"`
+	FamilyName    *string         `db:"family_name" json:"family_name"`
+	MiddleName    *string         `db:"middle_name" json:"middle_name"`
+	Nickname      *string         `db:"nickname" json:"nickname"`
+	Picture       *string         `db:"picture" json:"picture"`
+	Profile       *string         `db:"profile" json:"profile"`
+	Website       *string         `db:"website" json:"website"`
+	Gender        *string         `db:"gender" json:"gender"`
+	Birthdate     *string         `db:"birthdate" json:"birthdate"`
+	Zoneinfo      *string         `db:"zoneinfo" json:"zoneinfo"`
+	Locale        *string         `db:"locale" json:"locale"`
+	Address       json.RawMessage `db:"address" json:"address"`
+	Provider      string          `db:"provider" json:"provider"`
+	Connection    string          `db:"connection" json:"connection"`
+	IsSocial      bool            `db:"is_social" json:"is_social"`
+	ProfileData   json.RawMessage `db:"profile_data" json:"profile_data"`
+	LinkedTo      *string         `db:"linked_to" json:"linked_to"`
+	Blocked       bool            `db:"blocked" json:"blocked"`
+	Multifactor   []string        `db:"multifactor" json:"multifactor"`
+	UserMetadata  json.RawMessage `db:"user_metadata" json:"user_metadata"`
+	AppMetadata   json.RawMessage `db:"app_metadata" json:"app_metadata"`
+	CreatedAt     time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt     time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthUserRole struct {
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	UserID    string    `db:"user_id" json:"user_id"`
+	RoleID    string    `db:"role_id" json:"role_id"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthUserStat struct {
+	TenantID          string     `db:"tenant_id" json:"tenant_id"`
+	UserID            string     `db:"user_id" json:"user_id"`
+	LoginCount        int64      `db:"login_count" json:"login_count"`
+	LastLogin         *time.Time `db:"last_login" json:"last_login"`
+	LastIP            *string    `db:"last_ip" json:"last_ip"`
+	LastPasswordReset *time.Time `db:"last_password_reset" json:"last_password_reset"`
 }

@@ -1,0 +1,68 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
+)
+
+// UserStats is what logins and password resets leave. It is no part of the user, so that a login is no change of it: it
+// has no hooks and is not published. Neither is the password's hash.
+type UserStats = dbsqlc.AuthUserStat
+
+// Login is one that succeeded.
+type Login struct {
+	At time.Time // now unless said
+	IP string
+}
+
+// Stats reads a user's stats; those of one that never logged in are zero. Errors: [ErrNotFound].
+func (u *Users) Stats(ctx context.Context, tenantID, id string) (UserStats, error) {
+	stats, err := dbsqlc.New(u.s.reader()).GetUserStats(ctx, tenantID, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, err = u.e.get(dbsqlc.New(u.s.reader()), ctx, tenantID, id)
+		stats = UserStats{TenantID: tenantID, UserID: id}
+	}
+	return stats, failed(err, "read", "user stats")
+}
+
+// RecordLogin counts a login. No hook runs: a login that hooks should hear of is an [AuthEvent].
+// Errors: [ErrNotFound], hooks.ErrOutsideTx.
+func (u *Users) RecordLogin(ctx context.Context, tenantID, id string, login Login) (UserStats, error) {
+	if login.At.IsZero() {
+		login.At = now()
+	}
+	stats, err := inWrite(ctx, u.s, func(w *write) (UserStats, error) {
+		return w.lastUnstamped().RecordLogin(ctx, tenantID, id, &login.At, &login.IP)
+	})
+	return stats, noUser(failed(err, "record login of", "user"))
+}
+
+// PasswordHash reads the hash of a user's password. Errors: [ErrNotFound], also for a user without one.
+func (u *Users) PasswordHash(ctx context.Context, tenantID, id string) (string, error) {
+	hash, err := dbsqlc.New(u.s.reader()).GetPasswordHash(ctx, tenantID, id)
+	return hash, failed(err, "read", "password")
+}
+
+// SetPassword stores the hash of a user's password. Replacing one is a reset, which the stats keep the time of. No hook
+// runs. Errors: [ErrNotFound], hooks.ErrOutsideTx.
+func (u *Users) SetPassword(ctx context.Context, tenantID, id, hash string) error {
+	_, err := inWrite(ctx, u.s, func(w *write) (struct{}, error) {
+		at := now()
+		return struct{}{}, w.lastUnstamped().SetPassword(ctx, tenantID, id, hash, &at)
+	})
+	return noUser(failed(err, "set password of", "user"))
+}
+
+// noUser is how a foreign key says it.
+func noUser(err error) error {
+	var invalid *Invalid
+	if errors.As(err, &invalid) && invalid.Field == "user_id" {
+		return failed(ErrNotFound, "find", "user")
+	}
+	return err
+}
