@@ -21,20 +21,30 @@ const (
 	Remove
 )
 
-var operationNames = [...]string{Insert: "insert", Update: "update", Delete: "delete", Truncate: "truncate", Assign: "assign", Remove: "remove"}
-
 func (o Operation) String() string {
-	if o == 0 || int(o) >= len(operationNames) {
+	switch o {
+	case Insert:
+		return "insert"
+	case Update:
+		return "update"
+	case Delete:
+		return "delete"
+	case Truncate:
+		return "truncate"
+	case Assign:
+		return "assign"
+	case Remove:
+		return "remove"
+	default:
 		return fmt.Sprintf("operation(%d)", uint8(o))
 	}
-	return operationNames[o]
 }
 
 // ParseOperation is String's inverse.
 func ParseOperation(s string) (Operation, error) {
-	for o, name := range operationNames {
-		if o > 0 && name == s {
-			return Operation(o), nil
+	for o := Insert; o <= Remove; o++ {
+		if o.String() == s {
+			return o, nil
 		}
 	}
 	return 0, fmt.Errorf("hooks: unknown operation %q", s)

@@ -28,7 +28,7 @@ type BeforeRun struct {
 // ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
 func (r *Registry) ObserveBefore(fn func(BeforeRun)) { r.observe = fn }
 
-// After-hooks' deadline unless [Timeout] says otherwise.
+// AfterTimeout is the deadline of an after-hook unless [Timeout] says otherwise.
 const AfterTimeout = 30 * time.Second
 
 var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:-]{0,62}$`)

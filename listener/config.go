@@ -59,10 +59,10 @@ type Retry struct {
 // return together.
 func (r Retry) wait(attempt int) time.Duration {
 	ceiling := r.Max
-	if shift := attempt - 1; shift < 32 && r.Base<<shift < r.Max {
+	if shift := attempt - 1; shift < 32 && r.Base < r.Max>>shift { // Base<<shift could overflow
 		ceiling = r.Base << shift
 	}
-	return rand.N(ceiling) + time.Millisecond
+	return min(rand.N(ceiling)+time.Millisecond, r.Max)
 }
 
 var validGroup = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
@@ -92,6 +92,22 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Retry.Attempts, 12)
 	setDefault(&c.Retry.Base, time.Second)
 	setDefault(&c.Retry.Max, 10*time.Minute)
+	for _, field := range []struct {
+		name     string
+		negative bool
+	}{
+		{"Lanes", c.Lanes < 0},
+		{"HookConnections", c.HookConnections < 0},
+		{"SlotTimeout", c.SlotTimeout < 0},
+		{"StopTimeout", c.StopTimeout < 0},
+		{"Retry.Attempts", c.Retry.Attempts < 0},
+		{"Retry.Base", c.Retry.Base < 0},
+		{"Retry.Max", c.Retry.Max < 0},
+	} {
+		if field.negative {
+			return c, fmt.Errorf("the field Config.%s is negative: 0 means its default", field.name)
+		}
+	}
 	return c, nil
 }
 

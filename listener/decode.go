@@ -79,15 +79,7 @@ func (d *decoder) decode(data []byte, to sink) error {
 	if len(data) == 0 {
 		return errShort
 	}
-	b := &buffer{rest: data[1:]}
-	err := d.call(data[0], b, to)
-	switch {
-	case b.short:
-		err = errShort
-	case err == nil && len(b.rest) > 0:
-		err = fmt.Errorf("%d bytes follow it", len(b.rest))
-	}
-	if err != nil {
+	if err := d.call(data[0], &buffer{rest: data[1:]}, to); err != nil {
 		return fmt.Errorf("message %q: %w", data[0], err)
 	}
 	return nil
@@ -132,11 +124,11 @@ func (d *decoder) call(kind byte, b *buffer, to sink) error {
 		b.uint32()
 		b.string()
 		b.string()
-		return nil
+		return b.end()
 	case 'O': // where a replicated transaction came from
 		b.lsn()
 		b.string()
-		return nil
+		return b.end()
 	default:
 		return errors.New("its kind is unknown")
 	}
@@ -149,6 +141,13 @@ func (d *decoder) change(kind byte, b *buffer, to sink) error {
 	if kind != 'I' && (marker == 'K' || marker == 'O') {
 		if err := b.tuple(&d.old); err != nil {
 			return err
+		}
+		if marker == 'K' { // the key alone: the rest comes as NULL and was not sent
+			for i := range d.old {
+				if d.old[i].kind == kindNull {
+					d.old[i].kind = kindUnchanged
+				}
+			}
 		}
 		if old = d.old; kind == 'D' {
 			return b.then(func() error { return to.delete(relation, old) })
@@ -176,11 +175,22 @@ type buffer struct {
 	short bool
 }
 
+// then calls the sink once the message is read, exactly.
 func (b *buffer) then(call func() error) error {
-	if b.short {
-		return errShort
+	if err := b.end(); err != nil {
+		return err
 	}
 	return call()
+}
+
+func (b *buffer) end() error {
+	switch {
+	case b.short:
+		return errShort
+	case len(b.rest) > 0:
+		return fmt.Errorf("%d bytes follow it", len(b.rest))
+	}
+	return nil
 }
 
 func (b *buffer) bytes(n uint32) []byte {

@@ -49,7 +49,6 @@ type lane struct {
 	// of the hook that runs
 	current *delivery
 	ends    time.Time // its deadline
-	ctx     context.Context
 	cancel  context.CancelFunc
 
 	// of the goroutine in charge
@@ -60,9 +59,7 @@ type lane struct {
 }
 
 func newLane(t *term) *lane {
-	l := &lane{t: t, wake: make(chan struct{}, 1)}
-	l.ctx, l.cancel = context.WithCancel(t.hookCtx)
-	return l
+	return &lane{t: t, wake: make(chan struct{}, 1)}
 }
 
 func (l *lane) push(items []item) {
@@ -75,8 +72,9 @@ func (l *lane) push(items []item) {
 // handOver is how long finished deliveries may wait for others before they are recorded.
 const handOver = time.Millisecond
 
-// run works until the term stops, or another goroutine is in charge.
-func (l *lane) run(me int) error {
+// run works until the term stops, or another goroutine is in charge. Hooks get a context of hookCtx, which ends when they
+// have had their time; ctx is for what the engine does.
+func (l *lane) run(ctx, hookCtx context.Context, me int) error {
 	for {
 		if len(l.work) == 0 && !l.load() {
 			return nil
@@ -86,7 +84,7 @@ func (l *lane) run(me int) error {
 				l.report()
 				return nil
 			}
-			inCharge, err := l.process(me, &l.work[0])
+			inCharge, err := l.process(ctx, hookCtx, me, &l.work[0])
 			if err != nil || !inCharge {
 				return err
 			}
@@ -129,9 +127,9 @@ func (l *lane) report() {
 	}
 }
 
-func (l *lane) process(me int, it *item) (inCharge bool, err error) {
+func (l *lane) process(ctx, hookCtx context.Context, me int, it *item) (inCharge bool, err error) {
 	if it.retry != nil {
-		return l.retry(me, it)
+		return l.retry(ctx, hookCtx, me, it)
 	}
 	if b := it.barrier; b != nil && l.at == 0 {
 		l.report()
@@ -154,15 +152,15 @@ func (l *lane) process(me int, it *item) (inCharge bool, err error) {
 		}
 		d := &delivery{sub: sub, ev: it.ev}
 		if it.careful {
-			if err := l.t.recordAttempt(l.t.workCtx, d); err != nil {
+			if err := l.t.recordAttempt(ctx, d); err != nil {
 				return true, err
 			}
 		}
-		hookErr, inCharge := l.call(me, d)
+		hookErr, inCharge := l.call(ctx, hookCtx, me, d)
 		if !inCharge {
 			return false, nil
 		}
-		if err := l.conclude(d, hookErr); err != nil {
+		if err := l.conclude(ctx, d, hookErr); err != nil {
 			return true, err
 		}
 	}
@@ -170,9 +168,9 @@ func (l *lane) process(me int, it *item) (inCharge bool, err error) {
 }
 
 // conclude records the result of a first attempt.
-func (l *lane) conclude(d *delivery, hookErr error) error {
+func (l *lane) conclude(ctx context.Context, d *delivery, hookErr error) error {
 	hadRow := d.attempt > 0
-	r, err := l.t.conclude(l.t.workCtx, d, hookErr)
+	r, err := l.t.conclude(ctx, d, hookErr)
 	if err != nil {
 		return err
 	}
@@ -202,7 +200,7 @@ func (l *lane) finish(o outcome) {
 }
 
 // retry tries the head of a group, and comes back for the next one.
-func (l *lane) retry(me int, it *item) (inCharge bool, err error) {
+func (l *lane) retry(ctx, hookCtx context.Context, me int, it *item) (inCharge bool, err error) {
 	p, wait := it.retry.next(it.group)
 	if p == nil {
 		if !wait.IsZero() {
@@ -210,20 +208,20 @@ func (l *lane) retry(me int, it *item) (inCharge bool, err error) {
 		}
 		return true, nil
 	}
-	d, err := l.t.prepare(l.t.workCtx, it.retry, p)
+	d, err := l.t.prepare(ctx, it.retry, p)
 	if err != nil {
 		return true, err
 	}
 	d.parked = p
-	hookErr, inCharge := l.call(me, d)
+	hookErr, inCharge := l.call(ctx, hookCtx, me, d)
 	if !inCharge {
 		return false, nil
 	}
-	return true, l.concludeRetry(it, d, hookErr)
+	return true, l.concludeRetry(ctx, it, d, hookErr)
 }
 
-func (l *lane) concludeRetry(it *item, d *delivery, hookErr error) error {
-	r, err := l.t.conclude(l.t.workCtx, d, hookErr)
+func (l *lane) concludeRetry(ctx context.Context, it *item, d *delivery, hookErr error) error {
+	r, err := l.t.conclude(ctx, d, hookErr)
 	if err != nil {
 		return err
 	}
@@ -235,29 +233,27 @@ func (l *lane) concludeRetry(it *item, d *delivery, hookErr error) error {
 }
 
 // call runs the hook. inCharge is false if it took so long that another goroutine has taken the lane on.
-func (l *lane) call(me int, d *delivery) (hookErr error, inCharge bool) {
+func (l *lane) call(ctx, hookCtx context.Context, me int, d *delivery) (hookErr error, inCharge bool) {
 	l.t.begin(d)
+	its, cancel := context.WithCancel(hookCtx)
+	defer cancel()
 	l.mu.Lock()
-	l.current, l.ends = d, d.began.Add(d.sub.after.Timeout())
-	ctx := hooks.Enter(l.ctx, &d.running)
+	l.current, l.ends, l.cancel = d, d.began.Add(d.sub.after.Timeout()), cancel
 	l.mu.Unlock()
 	l.t.step(stepHook)
-	err := d.sub.after.Run(ctx, d.tx, d.ev)
+	err := d.sub.after.Run(hooks.Enter(its, &d.running), d.tx, d.ev)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner != me {
 		return nil, false
 	}
 	l.current = nil
-	if err != nil && l.t.hookCtx.Err() != nil { // it was told to stop: that is no failure, and it runs again
-		_ = d.tx.Rollback(l.t.workCtx) // the pool closes with the term
+	if err != nil && hookCtx.Err() != nil { // it was told to stop: that is no failure, and it runs again
+		_ = d.tx.Rollback(ctx) // the pool closes with the term
 		return nil, false
 	}
-	if l.ctx.Err() != nil && l.t.hookCtx.Err() == nil { // its deadline passed: the next hook gets a fresh context
-		l.ctx, l.cancel = context.WithCancel(l.t.hookCtx)
-		if err != nil {
-			err = hooks.ErrDeadline
-		}
+	if err != nil && its.Err() != nil {
+		err = hooks.ErrDeadline
 	}
 	return err, true
 }
@@ -265,8 +261,8 @@ func (l *lane) call(me int, d *delivery) (hookErr error, inCharge bool) {
 // grace is what a hook has, after its context ended, before it is left behind.
 const grace = time.Second
 
-// watch looks after deadlines; go starts the goroutine that takes a lane on.
-func (l *lane) watch(now time.Time, start func(func() error)) {
+// watch looks after the deadline; where a hook ignores it, takeOn is called with the goroutine's number and the delivery.
+func (l *lane) watch(now time.Time, takeOn func(me int, d *delivery)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current == nil || now.Before(l.ends) {
@@ -279,25 +275,23 @@ func (l *lane) watch(now time.Time, start func(func() error)) {
 	d := l.current
 	l.current = nil
 	l.runner++
-	me := l.runner
-	l.ctx, l.cancel = context.WithCancel(l.t.hookCtx)
-	start(func() error { return l.takeOn(me, d) })
+	takeOn(l.runner, d)
 }
 
 // takeOn goes on in place of a goroutine whose hook did not come back.
-func (l *lane) takeOn(me int, d *delivery) error {
+func (l *lane) takeOn(ctx, hookCtx context.Context, me int, d *delivery) error {
 	l.t.log.Error("a hook ignores its deadline and was left behind; its goroutine stays until it returns",
 		"hook", d.sub.after.Name, "table", d.sub.after.Table, "seq", d.ev.Seq)
 	it := &l.work[0]
 	var err error
 	if it.retry != nil {
-		err = l.concludeRetry(it, d, hooks.ErrDeadline)
+		err = l.concludeRetry(ctx, it, d, hooks.ErrDeadline)
 		l.next()
 	} else {
-		err = l.conclude(d, hooks.ErrDeadline)
+		err = l.conclude(ctx, d, hooks.ErrDeadline)
 		if err == nil {
 			var inCharge bool
-			if inCharge, err = l.process(me, it); err == nil && !inCharge {
+			if inCharge, err = l.process(ctx, hookCtx, me, it); err == nil && !inCharge {
 				return nil
 			}
 			if err == nil {
@@ -308,5 +302,5 @@ func (l *lane) takeOn(me int, d *delivery) error {
 	if err != nil {
 		return err
 	}
-	return l.run(me)
+	return l.run(ctx, hookCtx, me)
 }

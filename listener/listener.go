@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -20,8 +21,8 @@ type Listener struct {
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
 	ready    chan struct{}
-	life     context.Context // ends when the listener is killed
-	kill     context.CancelCauseFunc
+	killed   chan struct{}
+	killOnce sync.Once
 	onStep   func(string) // tests only
 }
 
@@ -32,8 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
-	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{})}
-	l.life, l.kill = context.WithCancelCause(context.Background())
+	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{}), killed: make(chan struct{})}
 	if l.pool, err = openPool(ctx, cfg.DatabaseURL, "latchkey/"+cfg.Group, 4); err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
@@ -111,7 +111,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := l.own(ctx)
-		if ctx.Err() != nil || l.life.Err() != nil {
+		if ctx.Err() != nil || l.wasKilled() {
 			return nil
 		}
 		if err != nil && !passing(err) {
@@ -126,7 +126,7 @@ func (l *Listener) Run(ctx context.Context) error {
 			pause = min(2*pause, longest)
 		case <-ctx.Done():
 			return nil
-		case <-l.life.Done():
+		case <-l.killed:
 			return nil
 		}
 	}
@@ -136,7 +136,13 @@ func (l *Listener) Run(ctx context.Context) error {
 func (l *Listener) own(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(l.life, func() { cancel(errKilled) })()
+	go func() {
+		select {
+		case <-l.killed:
+			cancel(errKilled)
+		case <-ctx.Done():
+		}
+	}()
 	epoch, unclean, err := l.acquire(ctx)
 	if err != nil {
 		return err

@@ -3,8 +3,12 @@ package listener
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -35,7 +39,7 @@ func appendEvent(b []byte, ev *hooks.Event) []byte {
 		b = append(b, `,"tenant":`...)
 		b = appendString(b, ev.TenantID)
 	}
-	if ev.OldKey != "" {
+	if ev.OldKey != "" || ev.OldTenantID != "" {
 		b = append(b, `,"old_key":`...)
 		b = appendString(b, ev.OldKey)
 		b = append(b, `,"old_tenant":`...)
@@ -64,6 +68,16 @@ func appendEvent(b []byte, ev *hooks.Event) []byte {
 			b = appendValues(b, row)
 		}
 		b = append(b, ']')
+		if slices.ContainsFunc(ev.Rows, func(row *hooks.Image) bool { return row.Unknown != nil }) {
+			b = append(b, `,"rows_unknown":[`...)
+			for i, row := range ev.Rows {
+				if i > 0 {
+					b = append(b, ',')
+				}
+				b = appendUnknown(b, "[", append([]bool{}, row.Unknown...))
+			}
+			b = append(b, ']')
+		}
 	}
 	return append(b, '}')
 }
@@ -129,10 +143,33 @@ func appendString[S ~string | ~[]byte](b []byte, s S) []byte {
 	return append(b, '"')
 }
 
-// validStamp says whether a message may be stored as a stamp: it goes into the log as it is.
+// validStamp says whether a message may be stored as a stamp. It goes into the log as it is, where Postgres reads it as
+// jsonb: that takes no NUL, no half of a surrogate pair (which Go replaces) and no number beyond its range.
 func validStamp(content []byte) bool {
-	return len(content) <= 64<<10 && utf8.Valid(content) && !bytes.Contains(content, []byte(`\u0000`)) && json.Valid(content) &&
-		bytes.HasPrefix(bytes.TrimLeft(content, " \t\r\n"), []byte("{"))
+	if len(content) > 64<<10 || !utf8.Valid(content) || !json.Valid(content) || !bytes.HasPrefix(bytes.TrimLeft(content, " \t\r\n"), []byte("{")) {
+		return false
+	}
+	surrogates := bytes.Contains(content, []byte(`\ud`)) || bytes.Contains(content, []byte(`\uD`))
+	d := json.NewDecoder(bytes.NewReader(content))
+	d.UseNumber()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		switch v := token.(type) {
+		case string:
+			if strings.ContainsRune(v, 0) || surrogates && strings.ContainsRune(v, utf8.RuneError) {
+				return false
+			}
+		case json.Number:
+			_, err := v.Float64()
+			_, fine, _ := strings.Cut(strings.ToLower(v.String()), "e-")
+			if err != nil || len(v) > 400 || len(fine) > 3 {
+				return false
+			}
+		}
+	}
 }
 
 type record struct {
@@ -152,6 +189,7 @@ type record struct {
 	New        []*string       `json:"new"`
 	Unknown    []int           `json:"unknown"`
 	Rows       [][]*string     `json:"rows"`
+	RowUnknown [][]int         `json:"rows_unknown"`
 }
 
 // parseEvents reads a stored batch back; shape finds a shape by its id.
@@ -190,18 +228,33 @@ func (r *record) event(s *hooks.Shape) (*hooks.Event, error) {
 		OldKey: r.OldKey, OldTenantID: r.OldTenant, RawStamp: r.Stamp, Attempt: 1,
 	}
 	if r.Old != nil {
-		ev.Old = image(s, r.Old, r.OldUnknown)
+		if ev.Old, err = image(s, r.Old, r.OldUnknown); err != nil {
+			return nil, err
+		}
 	}
 	if r.New != nil {
-		ev.New = image(s, r.New, r.Unknown)
+		if ev.New, err = image(s, r.New, r.Unknown); err != nil {
+			return nil, err
+		}
 	}
-	for _, row := range r.Rows {
-		ev.Rows = append(ev.Rows, image(s, row, nil))
+	for i, row := range r.Rows {
+		var unknown []int
+		if i < len(r.RowUnknown) {
+			unknown = r.RowUnknown[i]
+		}
+		im, err := image(s, row, unknown)
+		if err != nil {
+			return nil, err
+		}
+		ev.Rows = append(ev.Rows, im)
 	}
 	return ev, nil
 }
 
-func image(s *hooks.Shape, texts []*string, unknown []int) *hooks.Image {
+func image(s *hooks.Shape, texts []*string, unknown []int) (*hooks.Image, error) {
+	if len(texts) != len(s.Columns) {
+		return nil, fmt.Errorf("a row of %s has %d values for %d columns", s.Name(), len(texts), len(s.Columns))
+	}
 	im := &hooks.Image{Shape: s, Values: make([][]byte, len(texts))}
 	for i, t := range texts {
 		if t != nil {
@@ -212,9 +265,10 @@ func image(s *hooks.Shape, texts []*string, unknown []int) *hooks.Image {
 		if im.Unknown == nil {
 			im.Unknown = make([]bool, len(texts))
 		}
-		if i >= 0 && i < len(texts) {
-			im.Unknown[i] = true
+		if i < 0 || i >= len(texts) {
+			return nil, fmt.Errorf("a row of %s has no column %d", s.Name(), i)
 		}
+		im.Unknown[i] = true
 	}
-	return im
+	return im, nil
 }

@@ -3,6 +3,7 @@ package listener
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 )
@@ -33,14 +34,9 @@ func (a *assembler) unspool(stored []spooled) (setChanges, error) {
 		if err := json.Unmarshal(s.change, &r); err != nil {
 			return nil, fmt.Errorf("spooled change %d: %w", s.ordinal, err)
 		}
-		var t *table
-		for _, candidate := range a.tables {
-			if candidate.owner != nil && candidate.shape.ID == r.Relation {
-				t = candidate
-			}
-		}
+		t := a.byShape[r.Relation]
 		if t == nil {
-			return nil, fmt.Errorf("spooled change %d: its table %d changed its columns within the transaction", s.ordinal, r.Relation)
+			return nil, fmt.Errorf("spooled change %d: the stream has not described relation %d", s.ordinal, r.Relation)
 		}
 		ev, err := r.event(t.shape)
 		if err != nil {
@@ -71,6 +67,15 @@ func (changes setChanges) events(a *assembler) []*hooks.Event {
 		*last[id] = member{op: op, row: row, owner: c.table.name + joinKey(row, c.table.owner), from: c}
 	}
 	for _, c := range changes {
+		if c.ev.Operation == hooks.Truncate { // it has an event of its own, which tells of all that came before it
+			order = slices.DeleteFunc(order, func(id string) bool {
+				gone := last[id].from.table.name == c.table.name
+				if gone {
+					delete(last, id)
+				}
+				return gone
+			})
+		}
 		if c.ev.Old != nil {
 			touch(c, hooks.Remove, c.ev.Old)
 		}
@@ -81,12 +86,13 @@ func (changes setChanges) events(a *assembler) []*hooks.Event {
 	type group struct {
 		owner string
 		op    hooks.Operation
+		shape int64 // an event's rows have one shape in the log, and the table may change within the transaction
 	}
 	byGroup := map[group]*hooks.Event{}
 	var events []*hooks.Event
 	for _, id := range order {
 		m := last[id]
-		g := group{m.owner, m.op}
+		g := group{m.owner, m.op, m.row.Shape.ID}
 		if byGroup[g] == nil {
 			ev := *m.from.ev
 			ev.Old, ev.New, ev.OldKey, ev.OldTenantID, ev.Operation = nil, nil, "", "", m.op
@@ -122,7 +128,8 @@ func (a *assembler) endSets() error {
 		}
 		ev.Ordinal = a.ordinal
 		a.add(ev)
-		if len(a.current.events) >= chunkEvents {
+		// Only what is spooled can be cut here: a restart makes the rest from the spool.
+		if a.spooled && len(a.current.events) >= chunkEvents {
 			a.current.ordinal = a.ordinal
 			a.emit(a.current)
 			a.current = chunk{commitLSN: a.commitLSN}

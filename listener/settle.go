@@ -113,19 +113,19 @@ func (s *settler) sync(ctx context.Context) error {
 	}
 }
 
-// run writes outcomes until ctx ends; what has arrived by then is written by flush.
-func (s *settler) run(ctx context.Context) error {
+// run writes outcomes until stop is closed; what has arrived by then is left to flush. A write that has begun is ended:
+// what was taken from arrived must not get lost because the term stops.
+func (s *settler) run(ctx context.Context, stop <-chan struct{}) error {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-s.wake:
 		case <-ticker.C:
-		case <-ctx.Done():
+		case <-stop:
 			return nil
 		}
-		// Not with ctx: what was taken from arrived must not get lost because the term stops.
-		if err := s.flush(s.t.workCtx); err != nil {
+		if err := s.flush(ctx); err != nil {
 			return err
 		}
 	}

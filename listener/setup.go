@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -195,6 +194,3 @@ func (l *Listener) register(ctx context.Context) error {
 	}
 	return nil
 }
-
-// pollPause is the wait between two looks at something that ends by itself in a moment.
-const pollPause = 20 * time.Millisecond

@@ -25,7 +25,8 @@ func slotName(database, group string) string {
 		return '_'
 	}, database)
 	name := "latchkey_" + clean + "_" + group
-	if clean == database && len(name) <= 63 {
+	// An underscore in the group would make a_b's c and a's b_c one.
+	if clean == database && !strings.Contains(group, "_") && len(name) <= 63 {
 		return name
 	}
 	h := fnv.New32a()

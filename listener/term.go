@@ -38,9 +38,7 @@ type term struct {
 	lanes         []*lane
 	retryLanes    []*lane
 
-	workCtx  context.Context // ends when the term has to go at once
-	hookCtx  context.Context // ends when hooks have had their time to finish
-	stopping chan struct{}   // closed when no new work is to begin
+	stopping chan struct{} // closed when no new work is to begin
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.
@@ -57,11 +55,11 @@ func (t *term) isStopping() bool {
 
 // run owns the group until ctx ends, which is the clean end and gives nil, or something fails.
 func (t *term) run(ctx context.Context, unclean bool) error {
-	work, fail := context.WithCancelCause(context.WithoutCancel(ctx))
+	work, fail := context.WithCancelCause(context.WithoutCancel(ctx)) // ends when the term has to go at once
 	defer fail(nil)
-	hookCtx, endHooks := context.WithCancel(work)
+	hookCtx, endHooks := context.WithCancel(work) // ends when hooks have had their time to finish
 	defer endHooks()
-	t.workCtx, t.hookCtx, t.stopping = work, hookCtx, make(chan struct{})
+	t.stopping = make(chan struct{})
 
 	timeout, err := t.open(ctx, unclean)
 	if err != nil {
@@ -91,14 +89,17 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	guard(&in, "lease", func() error { return t.renew(input) })
 	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
 	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
-	settling, stopSettling := context.WithCancel(work)
-	defer stopSettling()
+	stopSettling := make(chan struct{})
 	var settle errgroup.Group
-	guard(&settle, "settle", func() error { return t.settler.run(settling) })
+	guard(&settle, "settle", func() error { return t.settler.run(work, stopSettling) })
 	for _, l := range t.allLanes() {
-		guard(&out, "hooks", func() error { return l.run(0) })
+		guard(&out, "hooks", func() error { return l.run(work, hookCtx, 0) })
 	}
-	guard(&in, "deadlines", func() error { return t.watchDeadlines(input, func(run func() error) { guard(&out, "hooks", run) }) })
+	guard(&in, "deadlines", func() error {
+		return t.watchDeadlines(input, func(l *lane, me int, d *delivery) {
+			guard(&out, "hooks", func() error { return l.takeOn(work, hookCtx, me, d) })
+		})
+	})
 
 	t.l.owning(t)
 	select {
@@ -122,9 +123,9 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 		left = errors.New("a hook did not return in time for the stop; it will run again")
 		t.log.Warn(left.Error())
 	}
-	stopSettling()
+	close(stopSettling)
 	_ = settle.Wait() // likewise
-	return t.end(context.Cause(work), left == nil)
+	return t.end(ctx, context.Cause(work), left == nil)
 }
 
 // open reads the state and starts the stream. It returns the server's timeout for silent connections.
@@ -188,7 +189,7 @@ func (t *term) read(ctx context.Context) error {
 		},
 	}
 	var d decoder
-	return t.stream.read(func(data []byte) error {
+	return t.stream.read(func(data []byte) error { //nolint:contextcheck // a read can't be cancelled without a timer a message: see stream
 		err := d.decode(data, a)
 		if err == nil || passing(err) {
 			return errors.Join(err, putErr)
@@ -203,14 +204,14 @@ func (t *term) read(ctx context.Context) error {
 }
 
 // watchDeadlines looks after hooks that run too long.
-func (t *term) watchDeadlines(ctx context.Context, start func(func() error)) error {
+func (t *term) watchDeadlines(ctx context.Context, takeOn func(l *lane, me int, d *delivery)) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
 			for _, l := range t.allLanes() {
-				l.watch(now, start)
+				l.watch(now, func(me int, d *delivery) { takeOn(l, me, d) })
 			}
 		case <-ctx.Done():
 			return nil
@@ -219,11 +220,11 @@ func (t *term) watchDeadlines(ctx context.Context, start func(func() error)) err
 }
 
 // end writes what is settled and, if nothing failed, gives the group up.
-func (t *term) end(cause error, clean bool) error {
+func (t *term) end(ctx context.Context, cause error, clean bool) error {
 	if cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), t.cfg.StopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.cfg.StopTimeout)
 	defer cancel()
 	if err := t.settler.flush(ctx); err != nil {
 		return err

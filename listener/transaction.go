@@ -36,7 +36,8 @@ type assembler struct {
 	partial   pglogrepl.LSN // the transaction of which changes up to partialAt are stored
 	partialAt int64
 
-	tables map[uint32]*table
+	tables  map[uint32]*table
+	byShape map[int64]*table // also as they were earlier: a table may change within a transaction
 
 	// of the transaction that is being read
 	open      bool
@@ -81,10 +82,14 @@ func (a *assembler) commit(m commitMessage) error {
 
 func (a *assembler) relation(m relationMessage) error {
 	t, err := a.describe(m)
-	if err == nil {
-		a.tables[m.oid] = t
+	if err != nil {
+		return err
 	}
-	return err
+	if a.byShape == nil {
+		a.byShape = map[int64]*table{}
+	}
+	a.tables[m.oid], a.byShape[t.shape.ID] = t, t
+	return nil
 }
 
 // message keeps the stamp that follows rows carry. A second one in a transaction replaces the first.
@@ -92,8 +97,9 @@ func (a *assembler) message(m logicalMessage) error {
 	if !m.transactional || m.prefix != "latchkey" || a.skip {
 		return nil
 	}
-	if !bytes.Equal(m.content, a.lastStamp) {
-		a.lastStamp, a.lastValid = bytes.Clone(m.content), validStamp(m.content)
+	content := bytes.Trim(m.content, " \t\r\n") // the log keeps JSON, not the space around it
+	if !bytes.Equal(content, a.lastStamp) {
+		a.lastStamp, a.lastValid = bytes.Clone(content), validStamp(content)
 	}
 	if a.stamp = nil; a.lastValid {
 		a.stamp = a.lastStamp
@@ -136,9 +142,10 @@ func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error
 	if err != nil {
 		return err
 	}
-	if t.owner != nil && op != hooks.Truncate {
+	if t.owner != nil {
 		a.sets = append(a.sets, setChange{table: t, ordinal: a.ordinal, ev: ev})
-	} else {
+	}
+	if t.owner == nil || op == hooks.Truncate {
 		a.add(ev)
 	}
 	if len(a.current.events)+len(a.sets) >= chunkEvents || a.current.size >= chunkBytes {

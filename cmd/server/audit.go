@@ -19,6 +19,15 @@ func registerAudit(reg *db.Hooks) {
 	reg.Roles.AfterDelete("audit", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, row db.Role) error {
 		return audit(ctx, tx, ev, "role deleted: "+row.Name)
 	})
+	reg.Users.AfterCreate("audit", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, row db.User) error {
+		return audit(ctx, tx, ev, "user created: "+row.UserID)
+	})
+	reg.Users.AfterUpdate("audit", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _, row db.User) error {
+		return audit(ctx, tx, ev, "user updated: "+row.UserID)
+	})
+	reg.Users.AfterDelete("audit", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, row db.User) error {
+		return audit(ctx, tx, ev, "user deleted: "+row.UserID)
+	})
 }
 
 // audit writes through the hook's transaction, so the line is there exactly once, whatever crashes.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/latchkey-dev/latchkey/db"
 )
@@ -10,8 +11,13 @@ import (
 const defaultTenant = "default"
 
 func firstTenant(ctx context.Context, store *db.Store) error {
-	return store.InTx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `insert into auth.tenants (id) values ($1) on conflict do nothing`, defaultTenant)
+	if _, err := store.Tenants.Get(ctx, defaultTenant); !errors.Is(err, db.ErrNotFound) {
 		return err
-	})
+	}
+	_, err := store.Tenants.Create(ctx, db.CreateTenant{ID: defaultTenant, FriendlyName: "Default"})
+	var conflict *db.Conflict
+	if errors.As(err, &conflict) { // another instance was faster
+		return nil
+	}
+	return err
 }
