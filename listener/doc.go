@@ -1,5 +1,21 @@
 // Package listener streams committed changes from Postgres' logical replication and runs the after-hooks, each once for
-// each change, whoever wrote it. What is promised, and why it holds, is in DESIGN.md beside this file.
+// each change, whoever wrote it. How and why is in DESIGN.md beside this file.
+//
+// It promises:
+//
+//  1. A before-hook that refuses or fails leaves nothing written.
+//  2. Every committed change of a hooked table, whoever made it, becomes exactly one event, in commit order.
+//  3. Every (event, hook) is exactly one delivery. What an after-hook writes through the transaction that it is given commits
+//     together with the record that it ran: its effects in Postgres happen exactly once, whatever crashes.
+//  4. A webhook is sent until a 2xx is recorded, its schedule ends (then it is a dead letter, retriable) or the hook is
+//     switched off; never again after a recorded 2xx. Every attempt, restart and replay carries the same `webhook-id`. A request
+//     can repeat only when its answer did not reach our record in time (timeout, broken connection, crash, a process
+//     paused through a takeover): nobody can promise a remote receiver more, so we don't, and the crash test prints how many.
+//  5. One entity's deliveries reach a hook in commit order; a failing delivery holds back only its own (hook, entity).
+//  6. No hook, slow, failing or down, holds WAL on the server: ingest never waits for a hook.
+//  7. If a change could have been missed (slot lost, cluster restored), Latchkey stops and says so, and names the way back.
+//
+// A replay that someone asks for is a run of its own; 3 to 5 hold within it.
 //
 //	l, err := listener.Open(ctx, listener.Config{DatabaseURL: url, Hooks: reg})
 //	err = l.Run(ctx) // until ctx ends
