@@ -104,7 +104,7 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 		return nil, nil
 	case state == stateLost:
 		return nil, fmt.Errorf("%w: %w", errLost, err)
-	case state == stateSettled, state == stateUnique && strings.HasPrefix(constraint(err), "acks_"):
+	case state == stateSettled, ackExists(err):
 		t.log.Info("a delivery was settled already; this run's effects are rolled back", "hook", d.sub.after.Name, "seq", d.ev.Seq)
 		return nil, nil
 	default:
@@ -122,6 +122,7 @@ func (t *term) recordAttempt(ctx context.Context, d *delivery) error {
 		return fmt.Errorf("record an attempt: %w", lostOr(err))
 	}
 	d.attempt = 1
+	t.step(stepAttempt)
 	return nil
 }
 
@@ -161,13 +162,14 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 	q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
 	err := t.pool.SendBatch(ctx, q).Close()
 	switch {
-	case sqlState(err) == stateUnique && strings.HasPrefix(constraint(err), "acks_"), sqlState(err) == stateSettled:
+	case ackExists(err), sqlState(err) == stateSettled:
 		r.Err, r.Dead, r.Retry = nil, false, time.Time{}
 		return r, nil
 	case err != nil:
 		return r, fmt.Errorf("record a failed delivery: %w", lostOr(err))
 	}
 	d.attempt = attempt
+	t.step(stepParked)
 	return r, nil
 }
 

@@ -47,6 +47,9 @@ func (t *term) ingest(ctx context.Context) error {
 
 func (t *term) store(ctx context.Context, b batch) error {
 	q := &pgx.Batch{}
+	if t.asyncCommit { // what is acknowledged must be on disk, whatever the server's default is
+		q.Queue(`select set_config('synchronous_commit', 'on', true)`)
+	}
 	first := t.nextSeq
 	for i, ev := range b.events {
 		ev.Seq = first + int64(i)
@@ -73,6 +76,9 @@ func (t *term) store(ctx context.Context, b batch) error {
 	// Without BEGIN the batch is one implicit transaction: all of it, or nothing.
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("store events: %w", lostOr(err))
+	}
+	if b.at.partial != 0 {
+		t.step(stepChunk)
 	}
 	t.step(stepIngested)
 	t.nextSeq = next

@@ -23,6 +23,7 @@ type Listener struct {
 	ready    chan struct{}
 	killed   chan struct{}
 	killOnce sync.Once
+	timing   timing
 	onStep   func(string) // tests only
 }
 
@@ -33,7 +34,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
-	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{}), killed: make(chan struct{})}
+	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{}), killed: make(chan struct{}), timing: defaultTiming()}
 	if l.pool, err = openPool(ctx, cfg.DatabaseURL, "latchkey/"+cfg.Group, 4); err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}

@@ -18,6 +18,13 @@ const (
 	lookEvery  = 500 * time.Millisecond
 )
 
+// timing is how patient a listener is; tests make it less so.
+type timing struct{ lease, renew, look, sweep time.Duration }
+
+func defaultTiming() timing {
+	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery}
+}
+
 // lockClass is the first key of the advisory lock that latchkey.fence takes.
 const lockClass = 1819042912
 
@@ -29,7 +36,7 @@ func applicationName(group string, epoch int64) string {
 // acquire waits until the group is free, takes it and returns the new epoch. unclean says that the former owner did not
 // stop by itself.
 func (l *Listener) acquire(ctx context.Context) (epoch int64, unclean bool, err error) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(l.timing.look)
 	defer ticker.Stop()
 	abandoned := int64(-1) // an epoch whose owner seemed gone at the last look
 	for {
@@ -102,7 +109,7 @@ func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bo
 			where group_name = $1 returning epoch`, l.cfg.Group, l.instance).Scan(&epoch); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update latchkey.lease set epoch = $2, expires_at = clock_timestamp() + $3 where group_name = $1`, l.cfg.Group, epoch, leaseTime)
+		_, err = tx.Exec(ctx, `update latchkey.lease set epoch = $2, expires_at = clock_timestamp() + $3 where group_name = $1`, l.cfg.Group, epoch, l.timing.lease)
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -115,6 +122,7 @@ func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bo
 	if _, err := l.backends(ctx, old, true); err != nil {
 		return 0, false, err
 	}
+	l.step(stepTaken)
 	return epoch, unclean, nil
 }
 
@@ -140,7 +148,7 @@ func (l *Listener) backends(ctx context.Context, epoch int64, end bool) (int, er
 
 // renew keeps the lease until the term ends, and ends the term when another epoch has begun or the server can't be reached.
 func (t *term) renew(ctx context.Context) error {
-	ticker := time.NewTicker(renewEvery)
+	ticker := time.NewTicker(t.l.timing.renew)
 	defer ticker.Stop()
 	for {
 		select {
@@ -148,8 +156,8 @@ func (t *term) renew(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		limited, cancel := context.WithTimeout(ctx, leaseTime)
-		tag, err := t.pool.Exec(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch, leaseTime)
+		limited, cancel := context.WithTimeout(ctx, t.l.timing.lease)
+		tag, err := t.pool.Exec(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch, t.l.timing.lease)
 		cancel()
 		switch {
 		case ctx.Err() != nil:

@@ -116,7 +116,7 @@ func (s *settler) sync(ctx context.Context) error {
 // run writes outcomes until stop is closed; what has arrived by then is left to flush. A write that has begun is ended:
 // what was taken from arrived must not get lost because the term stops.
 func (s *settler) run(ctx context.Context, stop <-chan struct{}) error {
-	ticker := time.NewTicker(sweepEvery)
+	ticker := time.NewTicker(s.t.l.timing.sweep)
 	defer ticker.Stop()
 	for {
 		select {
@@ -144,7 +144,7 @@ func (s *settler) flush(ctx context.Context) error {
 	s.mu.Lock()
 	arrived, waiters := s.arrived, s.waiters
 	s.arrived, s.waiters = nil, nil
-	sweep := time.Since(s.lastSweep) >= sweepEvery
+	sweep := time.Since(s.lastSweep) >= s.t.l.timing.sweep
 	moves := s.settle(arrived, sweep)
 	s.mu.Unlock()
 

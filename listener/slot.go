@@ -51,13 +51,19 @@ func (t *term) prepareSlot(ctx context.Context) (*slotState, error) {
 		return s, t.checkSlot(ctx, s, system)
 	}
 	if s == nil {
-		s = &slotState{slot: slotName(system.DBName, t.cfg.Group), publication: publicationName(t.cfg.Group)}
-		if found, err := t.findSlot(ctx, s.slot); err != nil {
-			return nil, err
-		} else if found != nil {
-			return nil, stop(nil, fmt.Sprintf("if nobody else needs it, run `select pg_drop_replication_slot('%s')`; otherwise choose another group name", s.slot),
-				"slot %s exists, but database %s has no position for it: it belongs to something else, or the position was deleted", s.slot, system.DBName)
-		}
+		s = &slotState{publication: publicationName(t.cfg.Group)}
+	}
+	// By this database's name even where the stored one is another's: a copied database that was reset must not drop its
+	// original's slot. Only what a crash left between intending a slot and going live is ours to drop.
+	intended := s.slot
+	s.slot = slotName(system.DBName, t.cfg.Group)
+	found, err := t.findSlot(ctx, s.slot)
+	if err != nil {
+		return nil, err
+	}
+	if found != nil && (s.slot != intended || found.database != system.DBName) {
+		return nil, stop(nil, fmt.Sprintf("if nobody else needs it, run `select pg_drop_replication_slot('%s')`; otherwise choose another group name", s.slot),
+			"slot %s exists, but database %s has no position for it: it belongs to something else, or the position was deleted", s.slot, system.DBName)
 	}
 	s.system, s.timeline = system.SystemID, int64(system.Timeline)
 	return s, t.createSlot(ctx, s)

@@ -28,6 +28,7 @@ type term struct {
 
 	start         position
 	nextSeq       int64
+	asyncCommit   bool // the server's default is synchronous_commit = off
 	shapes        *shapes
 	subscriptions []*subscription
 	inbox         *inbox
@@ -152,8 +153,9 @@ func (t *term) open(ctx context.Context, unclean bool) (time.Duration, error) {
 		t.retryLanes = append(t.retryLanes, newLane(t))
 	}
 	var timeoutMS string
-	if err := t.pool.QueryRow(ctx, `select setting from pg_settings where name = 'wal_sender_timeout'`).Scan(&timeoutMS); err != nil {
-		return 0, fmt.Errorf("read wal_sender_timeout: %w", err)
+	if err := t.pool.QueryRow(ctx, `select setting, current_setting('synchronous_commit') = 'off' from pg_settings where name = 'wal_sender_timeout'`).
+		Scan(&timeoutMS, &t.asyncCommit); err != nil {
+		return 0, fmt.Errorf("read the server's settings: %w", err)
 	}
 	if err := t.startStream(ctx, start); err != nil {
 		return 0, err

@@ -7,20 +7,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// controlWords begin statements that end, begin or divide a transaction (the Postgres manual's SQL Commands).
-var controlWords = map[string]bool{
-	"begin": true, "start": true, "commit": true, "end": true, "rollback": true, "abort": true, "savepoint": true, "release": true,
-}
-
 // allowed refuses transaction control, and query modes that would take the simple protocol. It is a guard rail that
 // gives a clear message; what slips by (what a QueryRewriter writes) is caught before the next statement, by the
 // server's word on whether a transaction is open, and by the tag that the listener's seal checks.
 func allowed(sql string, args []any) error {
-	word, rest := firstWord(sql)
-	if controlWords[word] {
+	switch word, rest := firstWord(sql); word {
+	// These end, begin or divide a transaction (the Postgres manual's SQL Commands).
+	case "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release":
 		return ErrControl
-	}
-	if word == "prepare" {
+	case "prepare":
 		if second, _ := firstWord(rest); second == "transaction" {
 			return ErrControl
 		}

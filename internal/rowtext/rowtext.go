@@ -1,6 +1,6 @@
-// Package rowtext reads row images, whose values are in Postgres' text form, into structs whose fields carry db tags.
-// Columns that the struct lacks are skipped, and fields that the row lacks stay zero: a row may be older or newer than
-// the struct.
+// Package rowtext reads row images, whose values are in Postgres' text form, into structs whose exported fields carry db
+// tags, those of embedded structs included. Columns that the struct lacks are skipped, and fields that the row lacks stay
+// zero: a row may be older or newer than the struct.
 package rowtext
 
 import (
@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -32,12 +33,18 @@ func Decoder[R any]() func(*hooks.Image) (R, error) {
 // Columns lists the db tags of a struct, in the order of its fields.
 func Columns(row reflect.Type) []string {
 	var columns []string
-	for i := range row.NumField() {
-		if name := row.Field(i).Tag.Get("db"); name != "" && name != "-" {
-			columns = append(columns, name)
-		}
+	for _, f := range tagged(row) {
+		columns = append(columns, f.Tag.Get("db"))
 	}
 	return columns
+}
+
+// tagged lists the fields that stand for columns.
+func tagged(row reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(row), func(f reflect.StructField) bool {
+		tag := f.Tag.Get("db")
+		return !f.IsExported() || tag == "" || tag == "-"
+	})
 }
 
 type decoder struct {
@@ -52,8 +59,7 @@ type decoder struct {
 type plan []*step
 
 type step struct {
-	field int
-	oid   uint32
+	field []int
 	read  func(text []byte, into reflect.Value) error
 }
 
@@ -66,7 +72,7 @@ func (d *decoder) decode(im *hooks.Image, row reflect.Value) error {
 		if s == nil || im.IsUnknown(i) {
 			continue
 		}
-		field := row.Field(s.field)
+		field := row.FieldByIndex(s.field)
 		if im.Values[i] == nil {
 			if err := setNull(field); err != nil {
 				return fmt.Errorf("column %s of %s: %w", im.Shape.Columns[i], im.Shape.Name(), err)
@@ -81,38 +87,29 @@ func (d *decoder) decode(im *hooks.Image, row reflect.Value) error {
 }
 
 func (d *decoder) plan(shape *hooks.Shape) plan {
-	fields := map[string]int{}
-	for i := range d.row.NumField() {
-		if tag := d.row.Field(i).Tag.Get("db"); tag != "" && tag != "-" {
-			fields[tag] = i
-		}
+	fields := map[string]reflect.StructField{}
+	for _, f := range tagged(d.row) {
+		fields[f.Tag.Get("db")] = f
 	}
 	p := make(plan, len(shape.Columns))
 	for i, column := range shape.Columns {
 		if f, ok := fields[column]; ok {
-			p[i] = &step{field: f, oid: shape.Types[i]}
-			p[i].read = d.reader(d.row.Field(f).Type, shape.Types[i])
+			p[i] = &step{field: f.Index, read: d.reader(f.Type, shape.Types[i])}
 		}
 	}
 	return p
 }
 
-var (
-	rawJSON = reflect.TypeFor[json.RawMessage]()
-	bytes   = reflect.TypeFor[[]byte]()
-	instant = reflect.TypeFor[time.Time]()
-)
-
 // reader has the common types by hand, because every hook call pays for it, and pgtype for the rest.
 func (d *decoder) reader(to reflect.Type, oid uint32) func([]byte, reflect.Value) error {
 	switch {
-	case to == rawJSON:
+	case to == reflect.TypeFor[json.RawMessage]():
 		return func(text []byte, v reflect.Value) error { v.SetBytes(append([]byte(nil), text...)); return nil }
-	case to == bytes && oid == pgtype.ByteaOID:
+	case to == reflect.TypeFor[[]byte]() && oid == pgtype.ByteaOID:
 		return readBytea
-	case to == instant && oid == pgtype.TimestamptzOID:
+	case to == reflect.TypeFor[time.Time]() && oid == pgtype.TimestamptzOID:
 		return readTime
-	case to.Kind() == reflect.Pointer && oid != pgtype.UnknownOID:
+	case to.Kind() == reflect.Pointer:
 		inner := d.reader(to.Elem(), oid)
 		return func(text []byte, v reflect.Value) error {
 			v.Set(reflect.New(to.Elem()))

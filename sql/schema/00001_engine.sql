@@ -150,6 +150,9 @@ select b.group_name,
        case when t.e -> 'new' is not null then jsonb_object(r.columns, array(select v from json_array_elements_text(t.e -> 'new') with ordinality as o (v, i) order by i)) end as new_row,
        (select jsonb_agg(jsonb_object(r.columns, array(select v from json_array_elements_text(m) with ordinality as o (v, i) order by i)))
           from json_array_elements(t.e -> 'rows') as m)     as rows,
+       array(select c from unnest(r.columns) with ordinality as u (c, i)
+              where t.e -> 'old' is not null and (t.e -> 'old' ->> (i::int - 1)) is distinct from (t.e -> 'new' ->> (i::int - 1))
+                and t.e ->> 'op' = 'update' and not coalesce((t.e -> 'unknown')::jsonb @> to_jsonb(i - 1), false)) as changed_columns,
        array(select r.columns[i::int + 1] from json_array_elements_text(t.e -> 'unknown') as u (i)) as unknown_columns
   from latchkey.event_batches b
  cross join lateral json_array_elements(b.events::json) with ordinality as t (e, n)
