@@ -12,12 +12,15 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// queueEvents bounds the stored events that wait in memory for the dispatcher. When it is full, the rest is read from the
-// log: ingest never waits for a hook.
-const queueEvents = 16384
+// queueEvents and queueBytes bound the stored events that wait in memory for the dispatcher. When it is full, the rest is
+// read from the log: ingest never waits for a hook.
+const (
+	queueEvents = 8192
+	queueBytes  = 6 << 20
+)
 
-// readAhead is how many events one read from the log brings.
-const readAhead = 2000
+// readAhead is how many events one read from the log brings: about, because rows of the log are read whole.
+const readAhead = 1000
 
 // dispatcher hands stored events to the lanes, in order: from memory as they are stored, from the log after a start and
 // when it is behind.
@@ -34,6 +37,7 @@ type dispatcher struct {
 	mu     sync.Mutex
 	queue  []offered
 	queued int
+	bytes  int
 	stored int64
 	wake   chan struct{}
 }
@@ -41,6 +45,7 @@ type dispatcher struct {
 type offered struct {
 	events   []*hooks.Event
 	snapshot string
+	bytes    int
 }
 
 func newDispatcher(t *term, stored int64, unclean bool) *dispatcher {
@@ -56,12 +61,13 @@ func newDispatcher(t *term, stored int64, unclean bool) *dispatcher {
 }
 
 // offer takes events that were just stored, if there is room.
-func (d *dispatcher) offer(events []*hooks.Event, snapshot string) {
+func (d *dispatcher) offer(events []*hooks.Event, snapshot string, bytes int) {
 	d.mu.Lock()
 	d.stored = events[len(events)-1].Seq
-	if d.queued+len(events) <= queueEvents {
-		d.queue = append(d.queue, offered{events, snapshot})
+	if d.queued+len(events) <= queueEvents && d.bytes+bytes <= queueBytes {
+		d.queue = append(d.queue, offered{events, snapshot, bytes})
 		d.queued += len(events)
+		d.bytes += bytes
 	}
 	d.mu.Unlock()
 	signal(d.wake)
@@ -80,6 +86,7 @@ func (d *dispatcher) take() (o offered, behind bool) {
 		d.queue[0] = offered{}
 		d.queue = d.queue[1:]
 		d.queued -= len(o.events)
+		d.bytes -= o.bytes
 		if skip := d.next - first; skip < int64(len(o.events)) { // else it was read from the log meanwhile
 			o.events = o.events[skip:]
 			return o, false

@@ -35,8 +35,8 @@ type spoolRow struct {
 }
 
 const (
-	inboxEvents = 8000
-	inboxBytes  = 8 << 20
+	inboxEvents = 4000
+	inboxBytes  = 4 << 20
 )
 
 func newInbox(start position) *inbox {

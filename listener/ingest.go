@@ -11,8 +11,11 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// batchEvents is how many events share a row of the log.
-const batchEvents = 500
+// batchEvents and batchBytes bound the events that share a row of the log, and so what one read of it brings.
+const (
+	batchEvents = 500
+	batchBytes  = 1 << 20
+)
 
 // An idle position is stored when it is both this much further and this long after the last one: it only serves to let
 // the server drop log that holds nothing for us.
@@ -55,9 +58,7 @@ func (t *term) store(ctx context.Context, b batch) error {
 		ev.Seq = first + int64(i)
 	}
 	for events := b.events; len(events) > 0; {
-		n := min(len(events), batchEvents)
-		t.queueEvents(q, events[:n])
-		events = events[n:]
+		events = events[t.queueEvents(q, events):]
 	}
 	if len(b.spool) > 0 {
 		queueSpool(q, t.cfg.Group, b.spool)
@@ -87,24 +88,28 @@ func (t *term) store(ctx context.Context, b batch) error {
 	t.l.progress.cover(b.at.done, next-1)
 	if len(b.events) > 0 {
 		t.cfg.Trace.stored(b.events)
-		t.dispatch.offer(b.events, snapshot)
+		t.dispatch.offer(b.events, snapshot, b.size)
 	}
 	return nil
 }
 
-func (t *term) queueEvents(q *pgx.Batch, events []*hooks.Event) {
-	data := make([]byte, 0, 512*len(events))
+// queueEvents makes a row of the log of the first events, and returns of how many.
+func (t *term) queueEvents(q *pgx.Batch, events []*hooks.Event) int {
+	data := make([]byte, 0, 512*min(len(events), batchEvents))
 	data = append(data, '[')
-	for i, ev := range events {
-		if i > 0 {
+	n := 0
+	for n < len(events) && n < batchEvents && len(data) < batchBytes {
+		if n > 0 {
 			data = append(data, ",\n"...)
 		}
-		data = appendEvent(data, ev)
+		data = appendEvent(data, events[n])
+		n++
 	}
 	data = append(data, ']')
-	last := events[len(events)-1]
+	last := events[n-1]
 	q.Queue(`insert into latchkey.event_batches (group_name, first_seq, last_seq, commit_lsn, committed_at, events) values ($1, $2, $3, $4, $5, $6::text)`,
-		t.cfg.Group, events[0].Seq, last.Seq, last.CommitLSN, last.CommittedAt, string(data))
+		t.cfg.Group, events[0].Seq, last.Seq, last.CommitLSN, last.CommittedAt, data)
+	return n
 }
 
 func queueSpool(q *pgx.Batch, group string, rows []spoolRow) {

@@ -14,7 +14,7 @@ import (
 // does not fit is read from the log later.
 const (
 	windowDeliveries = 16384
-	windowBytes      = 16 << 20
+	windowBytes      = 8 << 20
 )
 
 // sweepEvery is how often acks that a cursor has passed are deleted, and cursors stored that moved only because nothing

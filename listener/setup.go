@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
@@ -35,8 +36,9 @@ func (l *Listener) checkServer(ctx context.Context) error {
 		return stop(nil, fmt.Sprintf("run `alter role %q replication` as a superuser, or give Config.ReplicationURL of a role that has it", role), "role %s may not replicate", role)
 	}
 	var missing []string
-	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(t || ' ' || p), '{}') from unnest(array['position', 'event_batches', 'subscriptions', 'acks', 'deliveries']) t,
-		unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)`).Scan(&missing)
+	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(t || ' ' || p), '{}')
+		from unnest(array['owner', 'lease', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries']) t,
+			unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)`).Scan(&missing)
 	if state := sqlState(err); state == stateNoTable || state == "3F000" {
 		return stop(nil, "run `latchkey migrate`, or call db.Migrate", "the database has no Latchkey schema")
 	}
@@ -47,7 +49,21 @@ func (l *Listener) checkServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check privileges: %w", err)
 	}
-	return nil
+	return l.checkSchema(ctx)
+}
+
+// checkSchema stops beside a schema that another version of the program made.
+func (l *Listener) checkSchema(ctx context.Context) error {
+	switch err := db.CheckSchema(ctx, l.pool); {
+	case err == nil:
+		return nil
+	case sqlState(err) == stateNoRights:
+		return stop(err, "grant select on public.latchkey_migrations to the role of Config.DatabaseURL", "the role may not read the schema's version")
+	case sqlState(err) != "" || passing(err):
+		return fmt.Errorf("check the schema: %w", err)
+	default:
+		return stop(err, "make the two versions match, as it says", "the schema and the program don't fit")
+	}
 }
 
 // tableState is what the catalogue says of a table that is to be hooked.
@@ -74,6 +90,9 @@ func (l *Listener) ensurePublication(ctx context.Context) error {
 		err = row.Scan(&s.name, &s.exists, &s.full, &s.stamped, &s.published)
 		return s, err
 	})
+	if sqlState(err) == stateNoRights {
+		return stop(err, "grant usage on the schemas of the hooked tables (auth) to the role of Config.DatabaseURL", "the role may not look up the hooked tables")
+	}
 	if err != nil {
 		return fmt.Errorf("read the tables' state: %w", err)
 	}

@@ -155,7 +155,7 @@ func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error
 }
 
 // chunkBytes bounds a chunk of wide rows.
-const chunkBytes = 4 << 20
+const chunkBytes = 1 << 20
 
 func (a *assembler) add(ev *hooks.Event) {
 	a.current.events = append(a.current.events, ev)

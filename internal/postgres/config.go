@@ -67,6 +67,8 @@ func (c Config) settings() map[string]string {
 		"max_wal_senders":       "50",
 		"max_connections":       "200",
 		"lc_messages":           "C", // start reads the log to tell one failure from another
+		// No unix socket: its path would be too long in many a directory, and no other user gets to connect.
+		"unix_socket_directories": "",
 	}
 	if c.NoSync {
 		// synchronous_commit stays on: off would delay the WAL, and with it all that follows it, for up to 600 ms.

@@ -23,11 +23,10 @@ func (s *starter) launch(from Installation, port int) (*postmaster, error) {
 		return nil, fmt.Errorf("postgres: log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	// No context: the server's life is bounded by Stop, not by that of the call that starts it. No unix socket: its
-	// path would be too long in many a directory, and no other user gets to connect.
+	// No context: the server's life is bounded by Stop, not by that of the call that starts it.
 	cmd := exec.Command(binary(from.Dir, "postgres"), //nolint:noctx // see above
 		"-D", s.layout.data(), "-p", strconv.Itoa(port),
-		"-c", "listen_addresses="+host, "-c", "unix_socket_directories=")
+		"-c", "listen_addresses="+host)
 	s.as.prepare(cmd)
 	cmd.Dir = s.layout.data()
 	cmd.Stdout, cmd.Stderr = log, log

@@ -151,12 +151,11 @@ func readBytea(text []byte, v reflect.Value) error {
 }
 
 func readTime(text []byte, v reflect.Value) error {
-	t, err := time.Parse("2006-01-02 15:04:05.999999999Z07", string(text))
-	if err != nil {
-		return err
+	t, err := parseTime(text)
+	if err == nil {
+		*v.Addr().Interface().(*time.Time) = t
 	}
-	v.Set(reflect.ValueOf(t.UTC()))
-	return nil
+	return err
 }
 
 func setNull(v reflect.Value) error {

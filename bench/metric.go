@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// metric measures figures that come out of the same runs.
+type metric struct {
+	name    string
+	figures []string // their names, for -run
+	about   string   // what exactly is measured
+	run     func(ctx context.Context, b *bench) ([]figure, error)
+}
+
+func metrics() []metric {
+	return []metric{backlogMetric(), txHookMetric(), liveMetric(), writeMetric(), bigTxMetric()}
+}
+
+// choose takes the metrics of which the name or a figure matches.
+func choose(all []metric, pattern *regexp.Regexp) []metric {
+	var chosen []metric
+	for _, m := range all {
+		if pattern.MatchString(m.name) || slices.ContainsFunc(m.figures, pattern.MatchString) {
+			chosen = append(chosen, m)
+		}
+	}
+	return chosen
+}
+
+func names(all []metric) string {
+	var list []string
+	for _, m := range all {
+		list = append(append(list, m.name), m.figures...)
+	}
+	return strings.Join(list, ", ")
+}
+
+// figure is one number with what it is to be held against.
+type figure struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Beside string  `json:"beside,omitempty"` // both sides of a ratio, as measured in the same runs
+	Target *target `json:"target,omitempty"`
+}
+
+// target is what a figure has to reach, and what we would like it to.
+type target struct {
+	AtLeast bool    `json:"at_least"` // otherwise at most, or below
+	Below   bool    `json:"below,omitempty"`
+	Value   float64 `json:"value"`
+	Aim     float64 `json:"aim,omitempty"`
+}
+
+func (t target) met(v float64) bool {
+	switch {
+	case t.AtLeast:
+		return v >= t.Value
+	case t.Below:
+		return v < t.Value
+	default:
+		return v <= t.Value
+	}
+}
+
+func (t target) String() string {
+	sign := "<="
+	switch {
+	case t.AtLeast:
+		sign = ">="
+	case t.Below:
+		sign = "<"
+	}
+	text := sign + " " + number(t.Value)
+	if t.Aim != 0 {
+		text += " (aim " + number(t.Aim) + ")"
+	}
+	return text
+}
