@@ -19,8 +19,11 @@ const (
 	queueBytes  = 6 << 20
 )
 
-// readAhead is how many events one read from the log brings: about, because rows of the log are read whole.
-const readAhead = 1000
+// readAhead and readBytes are how much one read from the log brings: about, because rows of the log are read whole.
+const (
+	readAhead = 1000
+	readBytes = 2 << 20
+)
 
 // dispatcher hands stored events to the lanes, in order: from memory as they are stored, from the log after a start and
 // when it is behind.
@@ -246,10 +249,11 @@ func imageSize(im *hooks.Image) int {
 
 // readLog reads events from seq on: the row that holds it, and the rows that follow until there are about limit.
 func (t *term) readLog(ctx context.Context, seq int64, limit int) ([]*hooks.Event, error) {
-	rows, err := t.pool.Query(ctx, `select first_seq, events from latchkey.event_batches
-		where group_name = $1 and last_seq >= $2
-		  and first_seq >= coalesce((select max(first_seq) from latchkey.event_batches where group_name = $1 and first_seq <= $2), 0) and first_seq < $2 + $3
-		order by first_seq`, t.cfg.Group, seq, limit)
+	rows, err := t.pool.Query(ctx, `select first_seq, events from (
+			select first_seq, events, sum(bytes) over (order by first_seq) - bytes as before from latchkey.event_batches
+			where group_name = $1 and last_seq >= $2 and first_seq < $2 + $3
+			  and first_seq >= coalesce((select max(first_seq) from latchkey.event_batches where group_name = $1 and first_seq <= $2), 0)) b
+		where before < $4 order by first_seq`, t.cfg.Group, seq, limit, readBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read the log: %w", err)
 	}

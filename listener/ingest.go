@@ -107,8 +107,8 @@ func (t *term) queueEvents(q *pgx.Batch, events []*hooks.Event) int {
 	}
 	data = append(data, ']')
 	last := events[n-1]
-	q.Queue(`insert into latchkey.event_batches (group_name, first_seq, last_seq, commit_lsn, committed_at, events) values ($1, $2, $3, $4, $5, $6::text)`,
-		t.cfg.Group, events[0].Seq, last.Seq, last.CommitLSN, last.CommittedAt, data)
+	q.Queue(`insert into latchkey.event_batches (group_name, first_seq, last_seq, commit_lsn, committed_at, events, bytes) values ($1, $2, $3, $4, $5, $6::text, $7)`,
+		t.cfg.Group, events[0].Seq, last.Seq, last.CommitLSN, last.CommittedAt, data, len(data))
 	return n
 }
 

@@ -129,8 +129,10 @@ func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bo
 // backends counts the backends of an epoch, and ends them if asked to. Walsenders belong to the replication connection's
 // role, so it is done through both.
 func (l *Listener) backends(ctx context.Context, epoch int64, end bool) (int, error) {
-	const count = `select count(*) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()`
-	const terminate = `select count(*) from (select pg_terminate_backend(pid, 2000) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid()) ended`
+	// Of this database: others of the cluster have groups, and epochs, of the same name.
+	const which = ` from pg_stat_activity where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`
+	const count = `select count(*)` + which
+	const terminate = `select count(*) from (select pg_terminate_backend(pid, 2000)` + which + `) ended`
 	sql := count
 	if end {
 		sql = terminate

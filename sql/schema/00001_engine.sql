@@ -65,6 +65,8 @@ create table latchkey.event_batches (
     commit_lsn   pg_lsn      not null,
     committed_at timestamptz not null,
     events       text        not null,
+    -- of events, so that a reader can stop before it has read too much
+    bytes        bigint      not null,
     primary key (group_name, first_seq)
 );
 comment on column latchkey.event_batches.events is 'a JSON array, one element an event, in the order of seq; read it through latchkey.events';
