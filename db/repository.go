@@ -42,6 +42,11 @@ type entity[Row, ID, Create, Update any] struct {
 	remove    func(*queries, context.Context, string, ID) (int64, error)
 }
 
+// on gives the same repository on another session.
+func (r *Repository[Row, ID, Create, Update]) on(s *session) *Repository[Row, ID, Create, Update] {
+	return &Repository[Row, ID, Create, Update]{s: s, e: r.e}
+}
+
 // Get reads one row. Errors: [ErrNotFound].
 func (r *Repository[Row, ID, Create, Update]) Get(ctx context.Context, tenantID string, id ID) (Row, error) {
 	row, err := r.e.get(dbsqlc.New(r.s.reader()), ctx, tenantID, id)

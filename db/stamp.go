@@ -18,8 +18,7 @@ func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
 // StampOf is what a write with this context leaves in the log: what [WithStamp] said, and what caused it.
 func StampOf(ctx context.Context) hooks.Stamp {
 	s, _ := ctx.Value(stampKey{}).(hooks.Stamp)
-	s.Origin, s.Cause = hooks.OriginApp, nil
-	s.Cause = hooks.Current(ctx).Cause()
+	s.Origin, s.Cause = hooks.OriginApp, hooks.Current(ctx).Cause()
 	return s
 }
 

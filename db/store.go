@@ -25,8 +25,7 @@ type Config struct {
 // Store is the repositories on a pool of connections: each write is a transaction of its own.
 type Store struct {
 	repositories
-	pool  *pgxpool.Pool
-	hooks *Hooks
+	pool *pgxpool.Pool
 }
 
 // Tx is the repositories inside one transaction, and the transaction itself for SQL of one's own. It isn't safe for
@@ -34,7 +33,6 @@ type Store struct {
 type Tx struct {
 	repositories
 	Conn
-	hooks *Hooks
 }
 
 // repositories has a field for each entity.
@@ -63,6 +61,22 @@ func newRepositories(s *session, h *Hooks) repositories {
 		ResourceServers: newResourceServers(s, h),
 		AuthEvents:      newAuthEvents(s, h),
 		Logs:            newLogs(s),
+	}
+}
+
+// on gives the same repositories on another session. What sets the entities apart is made once, as hooks call With often.
+func (r repositories) on(s *session) repositories {
+	return repositories{
+		Tenants:         &Tenants{*r.Tenants.r.on(s)},
+		Users:           &Users{*r.Users.on(s)},
+		Roles:           r.Roles.on(s),
+		RolePermissions: &RolePermissions{s: s, hooks: r.RolePermissions.hooks},
+		Permissions:     r.Permissions.on(s),
+		UserRoles:       &UserRoles{s: s, hooks: r.UserRoles.hooks},
+		Connections:     r.Connections.on(s),
+		ResourceServers: r.ResourceServers.on(s),
+		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
+		Logs:            &Logs{*r.Logs.r.on(s)},
 	}
 }
 
@@ -101,7 +115,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{repositories: newRepositories(&session{pool: pool}, cfg.Hooks), pool: pool, hooks: cfg.Hooks}, nil
+	return &Store{repositories: newRepositories(&session{pool: pool}, cfg.Hooks), pool: pool}, nil
 }
 
 // Close gives the connections back. Writes that still run fail.
@@ -118,18 +132,18 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
 	}
-	return run(ctx, lazytx.New(s.pool, inContext), s.hooks, fn)
+	return s.run(ctx, lazytx.New(s.pool, inContext), fn)
 }
 
 // InTx runs fn in a savepoint and rolls back to it if fn returns an error or panics.
 func (t *Tx) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return run(ctx, lazytx.Nested(t.Conn), t.hooks, fn)
+	return t.run(ctx, lazytx.Nested(t.Conn), fn)
 }
 
-func run(ctx context.Context, tx *lazytx.Tx, h *Hooks, fn func(tx *Tx) error) error {
+func (r repositories) run(ctx context.Context, tx *lazytx.Tx, fn func(tx *Tx) error) error {
 	returned := false
 	err := tx.Do(ctx, func() error {
-		err := fn(with(tx, h))
+		err := fn(r.with(tx))
 		returned = err != nil
 		return err
 	})
@@ -141,13 +155,13 @@ func run(ctx context.Context, tx *lazytx.Tx, h *Hooks, fn func(tx *Tx) error) er
 
 // With gives the repositories inside a transaction that the caller began and will end: a pgx.Tx, or the hooks.Tx of a
 // hook. Each write is a savepoint in it.
-func (s *Store) With(conn Conn) *Tx { return with(conn, s.hooks) }
+func (s *Store) With(conn Conn) *Tx { return s.with(conn) }
 
-func with(conn Conn, h *Hooks) *Tx {
+func (r repositories) with(conn Conn) *Tx {
 	if tx, ok := conn.(*Tx); ok {
 		conn = tx.Conn
 	}
-	return &Tx{repositories: newRepositories(&session{conn: conn}, h), Conn: conn, hooks: h}
+	return &Tx{repositories: r.on(&session{conn: conn}), Conn: conn}
 }
 
 // LSN is a point in the log at or after the commit of every write that returned before the call; a listener's WaitFor takes it.

@@ -15,13 +15,32 @@ type After struct {
 	options  options
 }
 
-// Wants reports whether the event is this hook's: its operation and filter. The table is the caller's to compare.
+// Wants reports whether the event is this hook's: its operation and filter. The table is the caller's to compare. Of an
+// event at which the filter panics it says yes: Run then fails.
 func (a *After) Wants(ev *Event) bool {
-	return a.handlers[ev.Operation] != nil && (a.options.filter == nil || a.options.filter(ev))
+	if a.handlers[ev.Operation] == nil {
+		return false
+	}
+	wants, err := a.matches(ev)
+	return wants || err != nil
 }
 
-// Run calls the hook. ctx must be the hook's own (see [Enter]); a panic comes back as an error.
+func (a *After) matches(ev *Event) (is bool, err error) {
+	if a.options.filter == nil {
+		return true, nil
+	}
+	err = Guard(func() error {
+		is = a.options.filter(ev)
+		return nil
+	})
+	return is, err
+}
+
+// Run calls the hook for an event that it wants. ctx must be the hook's own (see [Enter]); a panic comes back as an error.
 func (a *After) Run(ctx context.Context, tx Tx, ev *Event) error {
+	if _, err := a.matches(ev); err != nil {
+		return err
+	}
 	return Guard(func() error { return a.handlers[ev.Operation](ctx, tx, ev) })
 }
 

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,6 +64,9 @@ func (t *term) conclude(ctx context.Context, d *delivery, hookErr error) (r Run,
 			t.step(stepHookDone)
 			return r, err
 		}
+	}
+	if d.tx.Escaped() {
+		hookErr = fmt.Errorf("%w: %w", errEnded, hookErr)
 	}
 	if err := d.tx.Rollback(ctx); err != nil {
 		t.log.Warn("rolling a hook's transaction back", "hook", d.sub.after.Name, "error", err)
@@ -145,7 +149,7 @@ func settledOr(err error) error {
 func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, error) {
 	attempt := max(d.attempt, 1)
 	r.Err = cause
-	r.Dead = attempt >= t.cfg.Retry.Attempts || sqlState(cause) == stateEnded
+	r.Dead = attempt >= t.cfg.Retry.Attempts || sqlState(cause) == stateEnded || errors.Is(cause, errEnded) || errors.Is(cause, errTooDeep)
 	status, next := "dead", (*time.Time)(nil)
 	if !r.Dead {
 		r.Retry = time.Now().Add(t.cfg.Retry.wait(attempt))
@@ -171,6 +175,20 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 	d.attempt = attempt
 	t.step(stepParked)
 	return r, nil
+}
+
+// maxDepth is how many deliveries may lie behind an event, each the cause of the next.
+const maxDepth = 8
+
+// tooDeep stops hooks that would call each other for ever.
+func tooDeep(ev *hooks.Event) error {
+	if !bytes.Contains(ev.RawStamp, []byte(`"cause"`)) { // reading every stamp would cost more
+		return nil
+	}
+	if cause := ev.Stamp().Cause; cause != nil && cause.Depth > maxDepth {
+		return fmt.Errorf("%w: this event is of depth %d, caused by hook %s for event %d", errTooDeep, cause.Depth, cause.Hook, cause.Seq)
+	}
+	return nil
 }
 
 // errorText is what is kept of an error: a panic with its stack, and no more than fits a screen or two.

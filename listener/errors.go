@@ -36,6 +36,12 @@ func stop(err error, fix, problem string, args ...any) error {
 // errLost ends a term whose epoch is over: another process owns the group now.
 var errLost = errors.New("another process has taken the group over")
 
+// What makes a delivery dead at once: trying it again could repeat effects that are committed, or never end.
+var (
+	errEnded   = errors.New("the hook ended the transaction that it was given")
+	errTooDeep = fmt.Errorf("more than %d hooks have caused each other's events", maxDepth)
+)
+
 // SQLSTATEs that the engine's own functions raise (sql/schema/00001_engine.sql), and Postgres' (appendix A).
 const (
 	stateLost      = "LK001"

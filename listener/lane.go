@@ -51,11 +51,12 @@ type lane struct {
 	ends    time.Time // its deadline
 	cancel  context.CancelFunc
 
+	finished []outcome // not handed over yet
+
 	// of the goroutine in charge
-	work     []item
-	at       int // in work[0].subs
-	finished []outcome
-	since    time.Time
+	work  []item
+	at    int // in work[0].subs
+	since time.Time
 }
 
 func newLane(t *term) *lane {
@@ -86,6 +87,7 @@ func (l *lane) run(ctx, hookCtx context.Context, me int) error {
 			}
 			inCharge, err := l.process(ctx, hookCtx, me, &l.work[0])
 			if err != nil || !inCharge {
+				l.report()
 				return err
 			}
 			l.next()
@@ -120,7 +122,14 @@ func (l *lane) next() {
 	l.work, l.at = l.work[1:], 0
 }
 
+// report hands finished deliveries over to be recorded.
 func (l *lane) report() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hand()
+}
+
+func (l *lane) hand() {
 	if len(l.finished) > 0 {
 		l.t.settler.record(l.finished)
 		l.finished = nil
@@ -191,11 +200,13 @@ func (l *lane) conclude(ctx context.Context, d *delivery, hookErr error) error {
 
 // finish notes an outcome and goes on to the item's next hook.
 func (l *lane) finish(o outcome) {
-	l.finished = append(l.finished, o)
 	l.at++
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finished = append(l.finished, o)
 	if now := time.Now(); now.Sub(l.since) > handOver {
 		l.since = now
-		l.report()
+		l.hand()
 	}
 }
 
@@ -241,7 +252,10 @@ func (l *lane) call(ctx, hookCtx context.Context, me int, d *delivery) (hookErr 
 	l.current, l.ends, l.cancel = d, d.began.Add(d.sub.after.Timeout()), cancel
 	l.mu.Unlock()
 	l.t.step(stepHook)
-	err := d.sub.after.Run(hooks.Enter(its, &d.running), d.tx, d.ev)
+	err := tooDeep(d.ev)
+	if err == nil {
+		err = d.sub.after.Run(hooks.Enter(its, &d.running), d.tx, d.ev)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner != me {
@@ -261,11 +275,16 @@ func (l *lane) call(ctx, hookCtx context.Context, me int, d *delivery) (hookErr 
 // grace is what a hook has, after its context ended, before it is left behind.
 const grace = time.Second
 
-// watch looks after the deadline; where a hook ignores it, takeOn is called with the goroutine's number and the delivery.
+// watch looks after the hook that runs. What finished before it is recorded without waiting for it. Where it ignores its
+// deadline, takeOn is called with the goroutine's number and the delivery.
 func (l *lane) watch(now time.Time, takeOn func(me int, d *delivery)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.current == nil || now.Before(l.ends) {
+	if l.current == nil {
+		return
+	}
+	l.hand()
+	if now.Before(l.ends) {
 		return
 	}
 	l.cancel()

@@ -19,6 +19,7 @@ type group struct {
 	entities []string
 	queue    []*parked // by seq
 	running  int       // attempts under way: more than one only just after two groups were joined
+	suspect  bool      // one of it was under way when the process ended
 	into     *group    // the group that this one was joined to
 }
 
@@ -75,6 +76,7 @@ func (sub *subscription) join(p *parked) *group {
 			}
 			other.into = g
 			g.running += other.running
+			g.suspect = g.suspect || other.suspect
 			g.queue = append(g.queue, other.queue...)
 			for _, theirs := range other.entities {
 				g.entities = append(g.entities, theirs)
@@ -114,6 +116,7 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 	defer sub.mu.Unlock()
 	g = g.resolve()
 	g.running--
+	g.suspect = false
 	switch {
 	case r.Err == nil, r.Dead && sub.after.PassDead():
 		g.queue = slices.DeleteFunc(g.queue, func(q *parked) bool { return q == p })
@@ -131,13 +134,23 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 	return false
 }
 
+// suspected reports whether the group may hold what ended the process.
+func (sub *subscription) suspected(g *group) bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return g.resolve().suspect
+}
+
 // loadParked reads what was set aside before this term. An attempt that was running when its process ended counts.
 func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) error {
-	if _, err := t.pool.Exec(ctx, `update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
-		from latchkey.subscriptions s where s.id = d.subscription_id and s.group_name = $1 and d.status = 'running' and d.attempt >= $2`, t.cfg.Group, t.cfg.Retry.Attempts); err != nil {
-		return fmt.Errorf("close attempts that killed their process: %w", err)
+	q := &pgx.Batch{}
+	q.Queue(`update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
+		from latchkey.subscriptions s where s.id = d.subscription_id and s.group_name = $1 and d.status = 'running' and d.attempt >= $2`, t.cfg.Group, t.cfg.Retry.Attempts)
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("close attempts that killed their process: %w", lostOr(err))
 	}
-	rows, err := t.pool.Query(ctx, `select s.id, d.seq, d.attempt, d.entities, coalesce(d.next_attempt_at, now()), d.status = 'dead'
+	rows, err := t.pool.Query(ctx, `select s.id, d.seq, d.attempt, d.entities, coalesce(d.next_attempt_at, now()), d.status = 'dead', d.status = 'running'
 		from latchkey.subscriptions s join latchkey.deliveries d on d.subscription_id = s.id
 		where s.group_name = $1 and d.status in ('running', 'retry', 'held', 'dead') order by s.id, d.seq`, t.cfg.Group)
 	if err != nil {
@@ -145,7 +158,8 @@ func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) err
 	}
 	var id int64
 	var p parked
-	_, err = pgx.ForEachRow(rows, []any{&id, &p.seq, &p.attempt, &p.entities, &p.due, &p.dead}, func() error {
+	var running bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &p.seq, &p.attempt, &p.entities, &p.due, &p.dead, &running}, func() error {
 		sub := byID[id]
 		if sub == nil || p.dead && sub.after.PassDead() {
 			return nil
@@ -153,7 +167,9 @@ func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) err
 		loaded := p
 		loaded.written = true
 		loaded.entities = slices.Clone(p.entities)
-		t.retries.push(sub, sub.park(&loaded), loaded.due)
+		g := sub.park(&loaded)
+		g.suspect = g.suspect || running
+		t.retries.push(sub, g, loaded.due)
 		return nil
 	})
 	if err != nil {

@@ -44,9 +44,19 @@ func Reset(ctx context.Context, cfg RepairConfig) (pglogrepl.LSN, error) {
 // changed is never seen.
 func Skip(ctx context.Context, cfg RepairConfig, commit pglogrepl.LSN) error {
 	err := repair(ctx, cfg, func(tx pgx.Tx, group string) error {
+		var written bool
+		if err := tx.QueryRow(ctx, `select $1 < pg_current_wal_insert_lsn()`, commit).Scan(&written); err != nil {
+			return err
+		}
+		if !written { // a slip of the pen would pass over all that is to come until then
+			return errors.New("the server has not written that far: give the LSN that the stop has named")
+		}
 		tag, err := tx.Exec(ctx, `update latchkey.position set done_lsn = $2::pg_lsn + 1, partial_commit_lsn = '0/0', partial_ordinal = 0 where group_name = $1 and done_lsn <= $2`, group, commit)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = errors.New("the stored position is already past it")
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `delete from latchkey.spool where group_name = $1`, group)
 		}
 		return err
 	})

@@ -46,7 +46,8 @@ func (r *retries) push(sub *subscription, g *group, at time.Time) {
 	signal(r.wake)
 }
 
-// run hands due groups to the retry lanes.
+// run hands due groups to the retry lanes. Suspects share one, so that what ends the process, attempt after attempt, does
+// not use up those of others that were under way with it.
 func (r *retries) run(ctx context.Context, lanes []*lane) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -58,8 +59,11 @@ func (r *retries) run(ctx context.Context, lanes []*lane) error {
 				break
 			}
 			due := heap.Pop(&r.heap).(dueGroup)
-			lanes[n%len(lanes)].push([]item{{group: due.g, retry: due.sub}})
-			n++
+			to := lanes[1+n%(len(lanes)-1)]
+			if n++; due.sub.suspected(due.g) {
+				to = lanes[0]
+			}
+			to.push([]item{{group: due.g, retry: due.sub}})
 			wait = time.Hour
 		}
 		r.mu.Unlock()

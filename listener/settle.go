@@ -152,6 +152,9 @@ func (s *settler) flush(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
+	for _, m := range moves {
+		m.sub.cursor = max(m.sub.cursor, m.cursor)
+	}
 	if sweep {
 		s.lastSweep = time.Now()
 	}
@@ -270,9 +273,6 @@ func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sw
 		if sweep {
 			sub.swept = sub.cursor
 		}
-	}
-	for _, m := range moves {
-		m.sub.cursor = max(m.sub.cursor, m.cursor)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type subscription struct {
 
 	settled map[int64]bool // above the cursor, when the term began
 
-	// of the settler
+	// of the settler, which changes them with its mu held
 	cursor  int64 // as stored
 	swept   int64 // acks up to it are deleted
 	pending []pending

@@ -85,7 +85,7 @@ func (t *Tx) Rollback(ctx context.Context) error {
 	l := t.line
 	free := l.call.TryLock()
 	if !free || l.reading != nil {
-		connected := l.cut(ctx)
+		connected := l.cut()
 		if !free {
 			if !connected {
 				return nil // it waits for a connection, and will give it back

@@ -15,7 +15,7 @@ func TestControlIsRefused(t *testing.T) {
 	tx := lazytx.New(pool)
 	for _, sql := range []string{
 		"begin", "BEGIN ISOLATION LEVEL SERIALIZABLE", "start transaction", "commit", "Commit and chain", "end", "rollback", "abort",
-		"rollback to savepoint latchkey_1", "savepoint a", "release a", "prepare transaction 'a'", "PREPARE\n\tTRANSACTION 'a'",
+		"rollback to savepoint latchkey", "savepoint a", "release a", "prepare transaction 'a'", "PREPARE\n\tTRANSACTION 'a'",
 		"commit prepared 'a'", "  \n\t commit", ";commit", "-- a comment\ncommit", "-- ends at a carriage return\rcommit",
 		"/* a /* nested */ comment */ commit", "/**/-- x\n/* y */commit", "prepare /* x */ transaction 'a'", "commit;",
 	} {

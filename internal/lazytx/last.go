@@ -31,7 +31,8 @@ func (l *Last) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Co
 
 // Query implements DBTX; ending a transaction with rows still to be read would hide the outcome, so it is refused.
 func (l *Last) Query(context.Context, string, ...any) (pgx.Rows, error) {
-	return failedRows(errors.New("lazytx: the last statement gives one row or none: use QueryRow or Exec"))
+	err := errors.New("lazytx: the last statement gives one row or none: use QueryRow or Exec")
+	return failedRows(err), err
 }
 
 // QueryRow implements DBTX. The transaction ends in Scan.

@@ -85,9 +85,9 @@ func (l *line) opened(levels []*Tx, err error) error {
 	return err
 }
 
-// cut ends whatever runs on the connection, and the transaction with it. The server is asked first: it would go on with
-// the statement, and keep its locks, until it next writes to the connection. It reports whether there was a connection.
-func (l *line) cut(ctx context.Context) bool {
+// cut ends whatever runs on the connection, and the transaction with it: what waits for the server gets an error, at
+// which pgx asks the server to stop, so that the locks go too. It reports whether there was a connection.
+func (l *line) cut() bool {
 	l.mu.Lock()
 	l.over = true
 	own := l.own
@@ -99,8 +99,7 @@ func (l *line) cut(ctx context.Context) bool {
 		conn = tx.Conn()
 	}
 	if conn != nil {
-		_ = conn.PgConn().CancelRequest(ctx) // where it can't be asked, closing must do
-		_ = conn.PgConn().Conn().Close()     // an error says that it is closed
+		_ = conn.PgConn().Conn().Close() // an error says that it is closed
 	}
 	return conn != nil || l.foreign != nil
 }

@@ -49,8 +49,9 @@ type rows struct {
 }
 
 // failedRows are what pgx answers with an error: they may be read like others.
-func failedRows(err error) (pgx.Rows, error) {
-	return pgx.FailedBatchResults(&pgx.Batch{}, err).Query()
+func failedRows(err error) pgx.Rows {
+	rows, _ := pgx.FailedBatchResults(&pgx.Batch{}, err).Query()
+	return rows
 }
 
 func (r *rows) Close() { r.during(r.close) }
@@ -156,7 +157,7 @@ func (b *batch) Query() (pgx.Rows, error) {
 	var err error
 	ok := b.during(func() { out.Rows, err = b.results.Query() })
 	if err = b.err(ok, err); err != nil {
-		return failedRows(err)
+		return failedRows(err), err
 	}
 	return out, nil
 }

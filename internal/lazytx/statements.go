@@ -26,10 +26,10 @@ func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // Query implements [hooks.Tx].
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := allowed(sql, args); err != nil {
-		return failedRows(err)
+		return failedRows(err), err
 	}
 	if err := t.enter(); err != nil {
-		return failedRows(err)
+		return failedRows(err), err
 	}
 	defer t.leave()
 	var r pgx.Rows
@@ -41,7 +41,7 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 		r, err = t.next(ctx, sql, args)
 	}
 	if err != nil {
-		return failedRows(err)
+		return failedRows(err), err
 	}
 	out := &rows{Rows: r, held: &held{line: t.line}, results: results}
 	t.line.reading = out

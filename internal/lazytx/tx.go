@@ -9,7 +9,6 @@ package lazytx
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -76,31 +75,17 @@ func NewFunc(pool *pgxpool.Pool, begin func() []Statement) *Tx {
 	return &Tx{line: &line{pool: pool}, open: "begin isolation level read committed", then: begin, commit: "commit", undo: "rollback"}
 }
 
-// Nested makes a savepoint in a running transaction, set at first use.
+// Nested makes a savepoint in a running transaction, set at first use. One inside another hides it until it ends, so all
+// have one name.
 func Nested(in Conn) *Tx {
+	t := &Tx{
+		line: &line{foreign: in}, open: "savepoint latchkey", commit: "release savepoint latchkey",
+		undo: "rollback to savepoint latchkey; release savepoint latchkey",
+	}
 	if parent, ok := in.(*Tx); ok {
-		return savepoint(parent.line, parent, parent.depth()+1)
+		t.line, t.parent = parent.line, parent
 	}
-	return savepoint(&line{foreign: in}, nil, 1)
-}
-
-// savepoint has a name for each depth: a level whose SAVEPOINT failed can't take back another's.
-func savepoint(l *line, parent *Tx, depth int) *Tx {
-	name := fmt.Sprintf("latchkey_%d", depth)
-	return &Tx{
-		line: l, parent: parent,
-		open:   "savepoint " + name,
-		commit: "release savepoint " + name,
-		undo:   "rollback to savepoint " + name + "; release savepoint " + name,
-	}
-}
-
-func (t *Tx) depth() int {
-	depth := 0
-	for t = t.parent; t != nil; t = t.parent {
-		depth++
-	}
-	return depth
+	return t
 }
 
 // Shares reports whether both are levels of one transaction.
@@ -108,6 +93,17 @@ func (t *Tx) Shares(other *Tx) bool { return t.line == other.line }
 
 // Begun reports whether the transaction has begun, so whether it was used.
 func (t *Tx) Begun() bool { return t.begun.Load() }
+
+// Escaped reports whether a statement has ended the transaction, although none may: what preceded it may be committed. Ask
+// before Rollback, which gives the connection back.
+func (t *Tx) Escaped() bool {
+	l := t.line
+	if !l.call.TryLock() {
+		return false // a statement runs
+	}
+	defer l.call.Unlock()
+	return errors.Is(l.failed, ErrControl) || l.begun && l.reading == nil && l.idle()
+}
 
 // Do runs fn and then commits; where fn returns an error or panics it rolls back. What fn has committed stays so.
 func (t *Tx) Do(ctx context.Context, fn func() error) error {

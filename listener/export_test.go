@@ -1,0 +1,28 @@
+package listener
+
+import "time"
+
+// OnStep has fn called at each step of the listener, in the goroutine that takes it. Set it before Run.
+func (l *Listener) OnStep(fn func(step string)) { l.onStep = fn }
+
+// The steps that tests of other packages wait for.
+const (
+	StepIngest   = stepIngest
+	StepIngested = stepIngested
+)
+
+// Steps are the names of all steps.
+func Steps() []string {
+	return []string{
+		stepTaken, stepIngest, stepChunk, stepIngested, stepAcknowledged, stepAttempt, stepHook, stepHookRan, stepHookDone,
+		stepSettle, stepSettled, stepPark, stepParked,
+	}
+}
+
+// SetTiming sets how long a lease is, how often it is renewed, how often a standby looks and how often acks are swept.
+func (l *Listener) SetTiming(lease, renew, look, sweep time.Duration) {
+	l.timing = timing{lease: lease, renew: renew, look: look, sweep: sweep}
+}
+
+// Wait is how long to wait after the attempt-th failure.
+func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }
