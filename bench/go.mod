@@ -1,6 +1,6 @@
 module github.com/latchkey-dev/latchkey/bench
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/jackc/pgio v1.0.0 // indirect
