@@ -81,7 +81,7 @@ func (e *Event) Entity() string { return EntityOf(e.TenantID, e.Key) }
 
 // OldEntity is the entity before an update that changed the key, and otherwise empty.
 func (e *Event) OldEntity() string {
-	if e.OldKey == "" {
+	if e.OldKey == "" && e.OldTenantID == "" {
 		return ""
 	}
 	return EntityOf(e.OldTenantID, e.OldKey)
