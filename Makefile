@@ -58,6 +58,10 @@ test: ## Run the whole suite against a real Postgres
 test/race: ## The same with the race detector
 	go test -race -shuffle=on ./... $(ARGS)
 
+.PHONY: test/crash
+test/crash: ## Kill the listener again and again (LATCHKEY_CRASH_KILLS=100), and see that the test notices what is broken
+	go test -count=1 -v -run '^TestCrash' ./listener $(ARGS)
+
 .PHONY: test/containers
 test/containers: ## Test hooks/hookstest with Postgres in a container; starts a Docker engine if none runs
 	@scripts/test-containers $(ARGS)

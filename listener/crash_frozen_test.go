@@ -40,10 +40,13 @@ func (c *crash) freeze(round int, step string) {
 	proxy := newCrashProxy(c.t, c.url)
 	frozen := startCrashChild(c.t, proxy.url, c.sink, lease, crashAtEnv+"="+at.String())
 	frozen.await("owning", "")
+	c.insertRoles(fmt.Sprintf("a-%d-", round), 3)
 	if step == "chunk" {
-		c.insertRoles(fmt.Sprintf("bulk-%d-", round), crashBulk)
-	} else {
-		c.insertRoles(fmt.Sprintf("a-%d-", round), 3)
+		assigned := false
+		frozen.repeat("at", func() {
+			c.setPermissions(fmt.Sprintf("a-%d-0", round), !assigned)
+			assigned = !assigned
+		})
 	}
 	frozen.await("at", step)
 	// The engine's own pool opens a new connection where it finds the old one ended. A hook's transaction needs one
@@ -80,4 +83,18 @@ func (c *crash) insertRoles(prefix string, n int) {
 	}
 	c.exec(`insert into auth.roles (tenant_id, id, name, description) select $1, id, id, mark from unnest($2::text[], $3::text[]) as r (id, mark)`, crashTenant, ids, marks)
 	c.truth.committed(changes...)
+}
+
+// setPermissions gives a role all permissions in one transaction, or takes them.
+func (c *crash) setPermissions(role string, give bool) {
+	c.t.Helper()
+	op := "remove"
+	if give {
+		op = "assign"
+		c.exec(`insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name)
+			select tenant_id, $1, resource_server_identifier, permission_name from auth.permissions`, role)
+	} else {
+		c.exec(`delete from auth.role_permissions where role_id = $1`, role)
+	}
+	c.truth.committedSet(role, op, permissionNames(c.all))
 }

@@ -141,6 +141,32 @@ func (p *crashProcess) await(kind, rest string) {
 	}
 }
 
+// repeat does something again and again until a line is reported.
+func (p *crashProcess) repeat(kind string, do func()) {
+	p.t.Helper()
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	timeout := time.After(patience)
+	for do(); ; {
+		p.mu.Lock()
+		_, ok := p.last[kind]
+		changed := p.changed
+		p.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ticker.C:
+			do()
+		case <-p.done:
+			return // the caller looks how
+		case <-timeout:
+			p.t.Fatalf("the child did not come to %s within %v; it said:\n%s", kind, patience, p.log)
+		}
+	}
+}
+
 func (p *crashProcess) order(words ...string) {
 	p.t.Helper()
 	if _, err := fmt.Fprintln(p.in, strings.Join(words, " ")); err != nil {

@@ -260,24 +260,29 @@ func (s *crashShell) rolledBack(ctx context.Context) error {
 	return s.terminal.run(ctx, "begin;\n"+strings.Join([]string{first, second, third}, ";\n")+";\nrollback")
 }
 
-// Bulk transactions are bigger than what is stored at once.
-const (
-	crashBulk        = 1100
-	crashPermissions = 1100
-)
+// Bulk transactions are bigger than what is stored at once. Roles make an event each, permissions one of all.
+const crashPermissions = 3000
 
-// writeBulk writes many roles at once, and with every second one role's permissions, most of all; the next bulk deletes
-// what this one wrote.
+// bulkRoles is how many roles the n-th bulk has.
+func bulkRoles(n int) int {
+	if n == 1 {
+		return 1100
+	}
+	return 300
+}
+
+// writeBulk writes many roles in one transaction, and all permissions for one of them. The next one deletes them.
 func (s *crashShell) writeBulk(ctx context.Context) error {
 	s.bulks++
-	prefix := fmt.Sprintf("bulk-%d-", (s.bulks+1)/2)
+	n := (s.bulks + 1) / 2
+	prefix := fmt.Sprintf("bulk-%d-", n)
 	if s.bulks%2 == 0 {
-		return s.deleteBulk(ctx, prefix)
+		return s.deleteBulk(ctx, prefix, bulkRoles(n))
 	}
 	var changes []crashChange
 	var script strings.Builder
 	script.WriteString("begin;\ninsert into auth.roles (tenant_id, id, name, description) values ")
-	for i := range crashBulk {
+	for i := range bulkRoles(n) {
 		id, mark := fmt.Sprintf("%s%d", prefix, i), s.truth.mark()
 		fmt.Fprintf(&script, "%s\n('t', '%s', '%s', '%s')", strings.Repeat(",", min(i, 1)), id, id, mark)
 		changes = append(changes, crashChange{"insert", id, mark})
@@ -291,12 +296,12 @@ func (s *crashShell) writeBulk(ctx context.Context) error {
 	return nil
 }
 
-func (s *crashShell) deleteBulk(ctx context.Context, prefix string) error {
+func (s *crashShell) deleteBulk(ctx context.Context, prefix string, roles int) error {
 	if err := s.terminal.run(ctx, fmt.Sprintf(`delete from auth.roles where id like '%s%%'`, prefix)); err != nil {
 		return err
 	}
 	var changes []crashChange
-	for i := range crashBulk {
+	for i := range roles {
 		id := fmt.Sprintf("%s%d", prefix, i)
 		mark, ok := s.roles.bulk[id]
 		if !ok {

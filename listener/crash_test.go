@@ -260,7 +260,6 @@ func (c *crash) killAt(step string) {
 		at.pass = 1
 	case "chunk":
 		at.pass = 1
-		c.askBulk()
 	case "park", "parked", "ingest", "ingested", "acknowledged", "settle", "settled":
 		at.pass = 1 + c.random.IntN(3)
 	case "attempt": // there are such only where the child before has left something behind
@@ -280,19 +279,7 @@ func (c *crash) killAtPoint(name string, at crashPoint) {
 	c.t.Helper()
 	p := c.start(crashAtEnv + "=" + at.String())
 	if at.step == "chunk" {
-		// One that came in a single piece after all doesn't count: the writer is asked for another.
-		ticker := time.NewTicker(500 * time.Millisecond)
-		defer ticker.Stop()
-		for reached := false; !reached; {
-			select {
-			case <-p.done:
-				reached = true
-			case <-ticker.C:
-				c.askBulk()
-			case <-time.After(patience):
-				c.t.Fatalf("no transaction was stored in chunks within %v; the child said:\n%s", patience, p.log)
-			}
-		}
+		p.repeat("at", c.askBulk) // one that came in a single piece after all doesn't count
 	}
 	p.await("at", at.step)
 	p.requireKilled()

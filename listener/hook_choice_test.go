@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/listener"
 )
 
 // transcript is what hooks were told, a line a call.
@@ -106,4 +107,24 @@ func TestChoice(t *testing.T) {
 		t.Errorf("the hooks were told\n%s\nwant\n%s", got, want)
 	}
 	r.eventually("the cursors pass what a hook doesn't want", `select min(cursor_seq) = max(p.next_seq) - 1 from latchkey.subscriptions, latchkey.position p`)
+}
+
+// A filter that panics fails the delivery that it was asked about, as a panic of the hook would.
+func TestFilterPanics(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	r.reg.Roles.AfterCreate("h", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.Role) error {
+		return leave(ctx, tx, "h", ev)
+	},
+		hooks.Filter(func(ev *hooks.Event) bool {
+			if ev.Key == "bad" {
+				panic("no")
+			}
+			return ev.Key != "unwanted"
+		}))
+	n := r.start(with(func(c *listener.Config) { c.Retry.Attempts = 1 }))
+	r.roles("bad", "unwanted", "good")
+	n.catchUp()
+	r.requireEffects("h", "good")
+	r.requireDeliveries("h 1 dead 1")
 }

@@ -3,6 +3,7 @@ package listener_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -93,5 +94,28 @@ func TestHookThatIgnoresItsDeadline(t *testing.T) {
 				t.Error("the stop wasn't clean")
 			}
 		})
+	}
+}
+
+// A hook that ends its goroutine (as a test's FailNow does) is one that never returns.
+func TestHookThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	r.afterRoles("h", func(ctx context.Context, tx hooks.Tx, ev hooks.Event) error {
+		if err := leave(ctx, tx, "h", ev); err != nil {
+			return err
+		}
+		if ev.Key == "a" && ev.Attempt == 1 {
+			runtime.Goexit()
+		}
+		return nil
+	}, hooks.Timeout(50*time.Millisecond))
+	n := r.start(oneLane())
+	r.roles("a", "b")
+	n.catchUp()
+	r.seen.awaitDone("h", 2)
+	r.seen.require("h", 2, 1)
+	if got := value[string](r.rig, `select string_agg(key, ' ' order by key) from effect`); got != "a b" {
+		t.Fatalf("the hook has left %q", got)
 	}
 }

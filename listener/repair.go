@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -83,7 +84,7 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 	}
 	defer pool.Close()
 	l := &Listener{cfg: Config{Group: cfg.Group}, log: cfg.log(), instance: instanceName(), pool: pool}
-	old, state, err := l.look(ctx)
+	old, state, err := l.lookAgain(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("group %s is unknown here: it has never run on this database", cfg.Group)
 	}
@@ -106,4 +107,21 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 		}
 		return fn(tx, cfg.Group)
 	})
+}
+
+// repairPatience is how long a repair waits for an owner that has just ended: its connections end a moment after it.
+const repairPatience = 2 * time.Second
+
+func (l *Listener) lookAgain(ctx context.Context) (epoch int64, state ownership, err error) {
+	for end := time.Now().Add(repairPatience); ; {
+		epoch, state, err = l.look(ctx)
+		if err != nil || state != owned || time.Now().After(end) {
+			return epoch, state, err
+		}
+		select {
+		case <-time.After(pollPause):
+		case <-ctx.Done():
+			return epoch, state, ctx.Err()
+		}
+	}
 }

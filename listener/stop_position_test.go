@@ -51,6 +51,7 @@ func TestStopWhereAChangeCouldBeMissed(t *testing.T) {
 			r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'before', 'before')`)
 			n.catchUp()
 			n.stop()
+			r.awaitFreeSlot()
 			slot := value[string](r, `select slot from latchkey.position`)
 			r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'missed', 'missed')`)
 			func() {
@@ -157,6 +158,7 @@ func TestStopAtASlotOfAnotherKind(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start().stop()
+	r.awaitFreeSlot()
 	r.exec(`select pg_drop_replication_slot(slot), pg_create_physical_replication_slot(slot) from latchkey.position`)
 	requireStop(t, r.refused(), "belongs to database", "latchkey reset --accept-gap")
 	r.reset()
@@ -173,6 +175,7 @@ func TestStopAtAnotherConsumer(t *testing.T) {
 	r := newRig(t)
 	n := r.start()
 	n.stop()
+	r.awaitFreeSlot()
 	slot := value[string](r, `select slot from latchkey.position`)
 	other := replicationConn(t, r.url)
 	err := pglogrepl.StartReplication(t.Context(), other, slot, 0, pglogrepl.StartReplicationOptions{

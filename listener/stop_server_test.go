@@ -91,6 +91,12 @@ func (r *rig) await(sql string, args ...any) {
 	}
 }
 
+// awaitFreeSlot waits until nobody reads the slot: a walsender ends a moment after its client.
+func (r *rig) awaitFreeSlot() {
+	r.t.Helper()
+	r.await(`select not s.active from latchkey.position p join pg_replication_slots s on s.slot_name = p.slot`)
+}
+
 // churn writes log that concerns nobody until the slot has lost its own.
 func (r *rig) churn() {
 	r.t.Helper()
@@ -112,19 +118,20 @@ func TestStopAtALostSlot(t *testing.T) {
 	words := []string{"has lost the log", "max_slot_wal_keep_size", "latchkey reset --accept-gap"}
 
 	r.start().stop()
+	r.awaitFreeSlot()
 	r.churn()
 	for range 2 {
 		requireStop(t, r.refused(), words...)
 	}
 	r.reset()
 
-	full := make(chan struct{})
-	held := make(chan struct{}, 1)
-	n := r.start(onStep(holdAt(listener.StepIngest, held, full)))
+	hold, held, release := holdAt(listener.StepIngest)
+	n := r.start(onStep(hold))
+	t.Cleanup(release) // before the listener is stopped
 	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'a', 'a')`)
 	<-held
 	r.churn()
-	close(full)
+	release()
 	requireStop(t, n.stopped(), words...)
 
 	r.reset()

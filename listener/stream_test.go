@@ -71,11 +71,12 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 		told <- s
 		return body
 	})
-	hold, release := make(chan struct{}, 1), make(chan struct{})
-	n := r.start(with(func(c *listener.Config) { c.ReplicationURL = url }), onStep(holdAt(listener.StepIngest, hold, release)))
+	hold, held, release := holdAt(listener.StepIngest)
+	n := r.start(with(func(c *listener.Config) { c.ReplicationURL = url }), onStep(hold))
+	t.Cleanup(release) // before the listener is stopped
 	start := value[pglogrepl.LSN](r, `select done_lsn from latchkey.position`)
 	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'a', 'a')`)
-	<-hold
+	<-held
 	for len(told) > 0 {
 		<-told
 	}
@@ -84,7 +85,7 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 			t.Fatalf("the server was told %+v before anything was stored after %s", s, start)
 		}
 	}
-	close(release)
+	release()
 	for i := range 20 {
 		r.exec(`insert into auth.roles (tenant_id, name) values ('t', $1)`, fmt.Sprint(i))
 	}
@@ -97,18 +98,20 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 	}
 }
 
-// holdAt stops at a step until it is released, and says so when it first does.
-func holdAt(at string, held chan<- struct{}, release <-chan struct{}) func(string) {
-	return func(step string) {
+// holdAt stops at a step until it is released; held tells that it has.
+func holdAt(at string) (onStep func(string), held <-chan struct{}, release func()) {
+	holding, open := make(chan struct{}, 1), make(chan struct{})
+	onStep = func(step string) {
 		if step != at {
 			return
 		}
 		select {
-		case held <- struct{}{}:
+		case holding <- struct{}{}:
 		default:
 		}
-		<-release
+		<-open
 	}
+	return onStep, holding, sync.OnceFunc(func() { close(open) })
 }
 
 // A start goes on where the log ends, however the listener ended: what was committed while nobody listened is there, once.
@@ -181,6 +184,7 @@ func TestRestartBetweenAdjacentCommits(t *testing.T) {
 				want = append(want, e)
 			}
 		}
+		r.awaitFreeSlot()
 		r.exec(`select pg_drop_replication_slot(slot), pg_copy_logical_replication_slot('kept', slot) from latchkey.position`)
 		r.exec(`update latchkey.position set done_lsn = $1, next_seq = 1`, at)
 		r.exec(`with gone as (delete from latchkey.event_batches returning 1) select count(*) from gone`)

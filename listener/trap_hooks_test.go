@@ -68,7 +68,9 @@ func TestEveryTableFires(t *testing.T) {
 	}
 	r.reg.RolePermissions.AfterAssign("all", set)
 	r.reg.RolePermissions.AfterRemove("all", set)
-	r.reg.RolePermissions.AfterTruncate("all", func(_ context.Context, _ hooks.Tx, ev hooks.Event) error { return o.add("role_permissions %s", ev.Operation) })
+	r.reg.RolePermissions.AfterTruncate("all", func(_ context.Context, _ hooks.Tx, ev hooks.Event) error {
+		return o.add("role_permissions %s", ev.Operation)
+	})
 
 	n := r.start(oneLane())
 	var want []string

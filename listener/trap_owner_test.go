@@ -76,13 +76,14 @@ func TestFrozenOwnerLosesTheGroup(t *testing.T) {
 func TestFenceRefusesTheBatchOfAFormerOwner(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	holding, release := make(chan struct{}, 1), make(chan struct{})
-	first := r.start(onStep(holdAt(listener.StepIngest, holding, release)))
+	hold, held, release := holdAt(listener.StepIngest)
+	first := r.start(onStep(hold))
+	t.Cleanup(release) // before the listener is stopped
 	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'a', 'a')`)
-	<-holding
+	<-held
 	// As a successor does, but without ending the connections of the owner: only the fence is left.
 	r.exec(`update latchkey.owner set epoch = epoch + 1`)
-	close(release)
+	release()
 	first.awaitOwning() // its next term
 	first.catchUp()
 	r.requireEvents("roles insert a")

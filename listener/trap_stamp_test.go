@@ -35,7 +35,9 @@ func TestStamps(t *testing.T) {
 	if _, err := store.Roles.Create(t.Context(), "t", db.CreateRole{Name: "unstamped"}); err != nil {
 		t.Fatal(err)
 	}
-	insert := func(name string) string { return `insert into auth.roles (tenant_id, name) values ('t', '` + name + `')` }
+	insert := func(name string) string {
+		return `insert into auth.roles (tenant_id, name) values ('t', '` + name + `')`
+	}
 	if err := store.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, insert("raw"))
 		return err
