@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -18,7 +17,6 @@ import (
 type Config struct {
 	DatabaseURL string          // a postgres:// URL; pool settings as pgxpool's (pool_max_conns and so on)
 	Hooks       *Hooks          // nil: no hooks
-	Logger      *slog.Logger    // nil: none
 	Tracer      pgx.QueryTracer // nil: none; otelpgx has one
 }
 

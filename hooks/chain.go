@@ -35,8 +35,8 @@ func (c chain[F]) run(ctx context.Context, r *Registry, table string, op Operati
 	return nil
 }
 
-func (l link[F]) run(ctx context.Context, table string, tx Tx, call func(context.Context, F) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+func (l link[F]) run(writer context.Context, table string, tx Tx, call func(context.Context, F) error) error {
+	ctx, cancel := context.WithTimeout(writer, l.timeout)
 	defer cancel()
 	hookCtx := Enter(ctx, &Running{Hook: l.name, Table: table, Tx: tx, Outer: Current(ctx)})
 	done := make(chan error, 1)
@@ -51,8 +51,13 @@ func (l link[F]) run(ctx context.Context, table string, tx Tx, call func(context
 			err = ctx.Err()
 		}
 	}
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%w (%v)", ErrDeadline, l.timeout)
+	if err != nil && errors.Is(err, ctx.Err()) {
+		if writer.Err() != nil { // the writer gave up: that is no fault of the hook
+			return fmt.Errorf("while hook %s of %s ran: %w", l.name, table, writer.Err())
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w (%v)", ErrDeadline, l.timeout)
+		}
 	}
 	return attribute(err, table, l.name)
 }

@@ -15,8 +15,8 @@ import (
 // queueEvents and queueBytes bound the stored events that wait in memory for the dispatcher. When it is full, the rest is
 // read from the log: ingest never waits for a hook.
 const (
-	queueEvents = 8192
-	queueBytes  = 6 << 20
+	queueEvents = 4096
+	queueBytes  = 4 << 20
 )
 
 // readAhead and readBytes are how much one read from the log brings: about, because rows of the log are read whole.

@@ -35,8 +35,8 @@ type spoolRow struct {
 }
 
 const (
-	inboxEvents = 4000
-	inboxBytes  = 4 << 20
+	inboxEvents = 2000
+	inboxBytes  = 3 << 20
 )
 
 func newInbox(start position) *inbox {

@@ -109,9 +109,10 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 	})
 }
 
-// repairPatience is how long a repair waits for an owner that has just ended: its connections end a moment after it.
+// repairPatience is how long a repair waits for an owner that has just ended, whose connections end a moment after it.
 const repairPatience = 2 * time.Second
 
+// lookAgain is look, but gives an owner that seems to live the time to end.
 func (l *Listener) lookAgain(ctx context.Context) (epoch int64, state ownership, err error) {
 	for end := time.Now().Add(repairPatience); ; {
 		epoch, state, err = l.look(ctx)
@@ -119,7 +120,7 @@ func (l *Listener) lookAgain(ctx context.Context) (epoch int64, state ownership,
 			return epoch, state, err
 		}
 		select {
-		case <-time.After(pollPause):
+		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
 			return epoch, state, ctx.Err()
 		}

@@ -13,8 +13,8 @@ import (
 // windowDeliveries and windowBytes bound what is dispatched and not yet settled, and so the memory that it takes. What
 // does not fit is read from the log later.
 const (
-	windowDeliveries = 16384
-	windowBytes      = 8 << 20
+	windowDeliveries = 8192
+	windowBytes      = 6 << 20
 )
 
 // sweepEvery is how often acks that a cursor has passed are deleted, and cursors stored that moved only because nothing

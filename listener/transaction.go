@@ -191,7 +191,7 @@ func (a *assembler) event(t *table, op hooks.Operation, old, row tuple) (*hooks.
 		}
 	}
 	size := old.size() + row.size()
-	a.current.size += size + 200
+	a.current.size += size + 700 // the event and its images
 	text := make([]byte, 0, size)
 	values := make([][]byte, len(old)+len(row))
 	if old != nil {

@@ -119,21 +119,26 @@ func TestServeStops(t *testing.T) {
 	}{
 		"slot dropped": {
 			`select pg_drop_replication_slot(slot) from latchkey.position`,
-			[]string{"is gone", "latchkey reset --accept-gap"}, "",
+			[]string{"is gone", "latchkey reset --accept-gap"},
+			"",
 		},
 		"table not ready": {
 			`alter table auth.roles replica identity default`,
-			[]string{"select latchkey.watch('auth.roles')"}, `select latchkey.watch('auth.roles')`,
+			[]string{"select latchkey.watch('auth.roles')"},
+			`select latchkey.watch('auth.roles')`,
 		},
 		"restored": {
 			`update latchkey.position set system_identifier = '1'`,
-			[]string{"another cluster", "latchkey reset --accept-gap"}, "",
+			[]string{"another cluster", "latchkey reset --accept-gap"},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := pgtest.New(t)
 			serve(t, d.URL).stop().require(t, exitOK)
+			// A walsender ends a moment after its client.
+			d.Exec(t, `do $$ begin while exists (select from pg_replication_slots where database = current_database() and active) loop perform pg_sleep(0.01); end loop; end $$`)
 			d.Exec(t, test.harm)
 			stopped := start(t, "serve", "--addr", "127.0.0.1:0", "--database-url", d.URL).end()
 			stopped.require(t, exitError, append(test.words, "to go on: ")...)

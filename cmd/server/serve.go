@@ -44,7 +44,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, d *database, l
 
 	reg := db.NewHooks()
 	registerAudit(reg)
-	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg, Logger: log})
+	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg})
 	if err != nil {
 		return err
 	}
