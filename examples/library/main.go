@@ -15,8 +15,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Getenv("DATABASE_URL")); err != nil {
+	err := run(ctx, os.Getenv("DATABASE_URL"))
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }
