@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ func TestDeadline(t *testing.T) {
 			}
 			r.seen.require("h", 1, 1)
 			r.requireEffects("h", "a")
+			if log := n.log.String(); strings.Contains(log, "left behind") {
+				t.Errorf("the end of its context didn't reach the hook:\n%s", log)
+			}
 			r.requireDeliveries("h 1 done 2")
 		})
 	}

@@ -28,6 +28,7 @@ func TestStopWithoutRoom(t *testing.T) {
 	requireStop(t, r.refused(), "no free replication slot", "max_replication_slots")
 	r.exec(`select pg_drop_replication_slot('taken')`)
 
+	r.await(`select not exists (select from pg_stat_activity where backend_type = 'walsender')`) // the refused one's goes a moment later
 	taken := replicationConn(t, r.url)
 	if _, err := pglogrepl.IdentifySystem(t.Context(), taken); err != nil {
 		t.Fatal(err)

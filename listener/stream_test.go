@@ -54,6 +54,9 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 			last = c
 			mu.Unlock()
 		}
+		if kind == copyData && body[0] == keepalive { // without the server's position, only transactions move ours
+			body = append([]byte{keepalive}, append(make([]byte, 8), body[9:]...)...)
+		}
 		return body
 	})
 	p.onClient(func(kind byte, body []byte) []byte {
@@ -72,7 +75,7 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 		return body
 	})
 	hold, held, release := holdAt(listener.StepIngest)
-	n := r.start(with(func(c *listener.Config) { c.ReplicationURL = url }), onStep(hold))
+	r.start(with(func(c *listener.Config) { c.ReplicationURL = url }), onStep(hold))
 	t.Cleanup(release) // before the listener is stopped
 	start := value[pglogrepl.LSN](r, `select done_lsn from latchkey.position`)
 	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'a', 'a')`)
@@ -89,7 +92,7 @@ func TestOnlyWhatIsStoredIsAcknowledged(t *testing.T) {
 	for i := range 20 {
 		r.exec(`insert into auth.roles (tenant_id, name) values ('t', $1)`, fmt.Sprint(i))
 	}
-	n.catchUp()
+	r.await(`select count(*) = 21 from latchkey.events`)
 	r.await(`select s.confirmed_flush_lsn = p.done_lsn from latchkey.position p join pg_replication_slots s on s.slot_name = p.slot`)
 	mu.Lock()
 	defer mu.Unlock()

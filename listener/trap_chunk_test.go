@@ -1,24 +1,26 @@
 package listener_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
-// killIngested makes a listener that dies when it has stored for the nth time.
-func killIngested(r *rig, nth int) *node {
+// killStored makes a listener that dies when it has stored something after which the query says true.
+func killStored(r *rig, query string) *node {
 	r.t.Helper()
 	var n *node
 	ready := make(chan struct{})
-	count := 0
 	n = r.start(onStep(func(step string) {
 		if step != listener.StepIngested {
 			return
 		}
 		<-ready
-		if count++; count == nth {
+		if value[bool](r, query) {
 			n.l.Kill()
 		}
 	}))
@@ -33,16 +35,12 @@ func TestRestartInsideATransaction(t *testing.T) {
 	const rows = 50_000
 	r.start().stop()
 	r.exec(`with wide as (select i from generate_series(1, $1::int) i) insert into auth.users (tenant_id, user_id) select 't', i from wide`, rows)
-	inside := 0
-	for range 3 {
-		n := killIngested(r, 2)
+	for _, after := range []int{1, 15_000, 30_000} {
+		n := killStored(r, fmt.Sprintf(`select partial_ordinal >= %d from latchkey.position`, after))
 		n.await()
-		if value[bool](r, `select partial_commit_lsn <> '0/0' from latchkey.position`) {
-			inside++
+		if !value[bool](r, `select partial_commit_lsn <> '0/0' from latchkey.position`) {
+			t.Fatal("the restart was not inside the transaction")
 		}
-	}
-	if inside == 0 {
-		t.Fatal("no restart was inside the transaction")
 	}
 	n := r.start()
 	n.catchUp()
@@ -60,49 +58,64 @@ func TestRestartInsideATransaction(t *testing.T) {
 // others between them, and the listener dies on the way.
 func TestRolePermissionsSpanChunks(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.exec(`insert into auth.resource_servers (tenant_id, identifier) values ('t', 'api')`)
-	r.exec(`insert into auth.permissions (tenant_id, resource_server_identifier, permission_name) select 't', 'api', 'p' || i from generate_series(1, 3000) i`)
-	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'one', 'one'), ('t', 'two', 'two')`)
-	r.exec(`insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'two', 'api', 'p1'), ('t', 'two', 'api', 'p2')`)
-	r.start().stop()
-	r.exec(`do $$ begin
-		delete from auth.role_permissions where role_id = 'two' and permission_name = 'p1';
-		for i in 1..3000 loop
-			insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'one', 'api', 'p' || i);
-			insert into auth.users (tenant_id, user_id) values ('t', i);
-		end loop;
-		delete from auth.role_permissions where role_id = 'one' and permission_name = 'p7'; -- came and went
-		delete from auth.role_permissions where role_id = 'two' and permission_name = 'p2';
-		insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'two', 'api', 'p3');
-	end $$`)
-	n := killIngested(r, 1)
-	n.await()
-	if !value[bool](r, `select partial_commit_lsn <> '0/0' and exists (select from latchkey.spool) from latchkey.position`) {
-		t.Fatal("the restart is not inside the transaction")
+	for name, after := range map[string]int{"killed while they come": 1, "killed after they came": 6001} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.exec(`insert into auth.resource_servers (tenant_id, identifier) values ('t', 'api')`)
+			r.exec(`insert into auth.permissions (tenant_id, resource_server_identifier, permission_name) select 't', 'api', 'p' || i from generate_series(1, 3000) i`)
+			r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'one', 'one'), ('t', 'two', 'two')`)
+			r.exec(`insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'two', 'api', 'p1'), ('t', 'two', 'api', 'p2')`)
+			r.start().stop()
+			r.exec(`do $$ begin
+				delete from auth.role_permissions where role_id = 'two' and permission_name = 'p1';
+				for i in 1..3000 loop
+					insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'one', 'api', 'p' || i);
+					insert into auth.users (tenant_id, user_id) values ('t', i);
+				end loop;
+				delete from auth.role_permissions where role_id = 'one' and permission_name = 'p7'; -- came and went
+				insert into auth.users (tenant_id, user_id) select 't', i from generate_series(3001, 20000) i;
+				delete from auth.role_permissions where role_id = 'two' and permission_name = 'p2';
+				insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('t', 'two', 'api', 'p3');
+			end $$`)
+			n := killStored(r, fmt.Sprintf(`select partial_ordinal > %d from latchkey.position`, after))
+			n.await()
+			if !value[bool](r, `select partial_commit_lsn <> '0/0' and exists (select from latchkey.spool) from latchkey.position`) {
+				t.Fatal("the restart is not inside the transaction")
+			}
+			n = r.start()
+			r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'last', 'last')`)
+			n.catchUp()
+			requireMembers(t, r)
+			if users := value[int](r, `select count(*) from latchkey.events where table_name = 'auth.users'`); users != 20_000 {
+				t.Errorf("%d users came", users)
+			}
+			if left := value[int](r, `select count(*) from latchkey.spool`); left > 0 {
+				t.Errorf("%d rows are left in the spool", left)
+			}
+			r.requireSound()
+		})
 	}
-	n = r.start()
-	r.exec(`insert into auth.roles (tenant_id, id, name) values ('t', 'last', 'last')`)
-	n.catchUp()
+}
 
-	members := map[string][]string{}
-	users, last := 0, ""
-	for _, e := range r.events() {
-		switch {
-		case e.Table == "auth.users":
-			users++
-		case e.Table == "auth.role_permissions":
-			if members[e.Op+" "+e.Key] != nil {
-				t.Errorf("%v is told of twice", e)
-			}
-			for _, row := range e.Rows {
-				members[e.Op+" "+e.Key] = append(members[e.Op+" "+e.Key], *row["permission_name"])
-			}
-		}
-		last = e.String()
+func requireMembers(t *testing.T, r *rig) {
+	t.Helper()
+	rows, err := r.pool.Query(t.Context(), `select operation || ' ' || key, array(select m ->> 'permission_name' from jsonb_array_elements(rows) as m)
+		from latchkey.events where table_name = 'auth.role_permissions'`)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if users != 3000 || last != "roles insert last" {
-		t.Errorf("%d users came, and last %s", users, last)
+	members := map[string][]string{}
+	var what string
+	var permissions []string
+	if _, err := pgx.ForEachRow(rows, []any{&what, &permissions}, func() error {
+		if members[what] != nil {
+			t.Errorf("%s is told of twice", what)
+		}
+		members[what] = slices.Clone(permissions)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 	given := slices.DeleteFunc(names("p", 1, 3000), func(p string) bool { return p == "p7" })
 	for what, want := range map[string][]string{"assign one": given, "remove one": {"p7"}, "remove two": {"p1", "p2"}, "assign two": {"p3"}} {
@@ -117,8 +130,4 @@ func TestRolePermissionsSpanChunks(t *testing.T) {
 	if len(members) > 0 {
 		t.Errorf("these came too: %v", members)
 	}
-	if left := value[int](r, `select count(*) from latchkey.spool`); left > 0 {
-		t.Errorf("%d rows are left in the spool", left)
-	}
-	r.requireSound()
 }
