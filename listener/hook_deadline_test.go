@@ -33,7 +33,7 @@ func TestDeadline(t *testing.T) {
 					return wait(ctx, tx)
 				}
 				return nil
-			}, hooks.Timeout(50*time.Millisecond))
+			}, hooks.Timeout(500*time.Millisecond))
 			n := r.start()
 			r.roles("a")
 			n.catchUp()
@@ -76,7 +76,7 @@ func TestHookThatIgnoresItsDeadline(t *testing.T) {
 					return nil
 				}
 				return leave(ctx, tx, "h", ev)
-			}, hooks.Timeout(50*time.Millisecond))
+			}, hooks.Timeout(500*time.Millisecond))
 			n := r.start(oneLane())
 			r.roles("a")
 			g.awaitArrival()
@@ -113,7 +113,7 @@ func TestHookThatEndsItsGoroutine(t *testing.T) {
 			runtime.Goexit()
 		}
 		return nil
-	}, hooks.Timeout(50*time.Millisecond))
+	}, hooks.Timeout(500*time.Millisecond))
 	n := r.start(oneLane())
 	r.roles("a", "b")
 	n.catchUp()

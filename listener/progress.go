@@ -41,6 +41,13 @@ func (p *progress) settle(seq int64) {
 	p.update(func(p *progress) { p.settled = max(p.settled, seq) })
 }
 
+// waitedFor reports whether someone waits.
+func (p *progress) waitedFor() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting > 0
+}
+
 // wait returns when what committed at or below lsn is settled.
 func (p *progress) wait(ctx context.Context, lsn pglogrepl.LSN) error {
 	p.mu.Lock()

@@ -49,14 +49,16 @@ type settler struct {
 	reached  int64           // the last seq that was dispatched
 	waiters  []chan struct{} // closed after the next write that covers what has arrived
 
-	wake chan struct{}
-	room chan struct{}
+	wake  chan struct{}
+	hurry chan struct{} // someone has begun to wait
+	room  chan struct{}
 
+	flushed   time.Time // of run
 	lastSweep time.Time
 }
 
 func newSettler(t *term) *settler {
-	return &settler{t: t, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	return &settler{t: t, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 // pending is a delivery that was dispatched; done once its outcome is known.
@@ -105,6 +107,7 @@ func (s *settler) sync(ctx context.Context) error {
 	s.waiters = append(s.waiters, written)
 	s.mu.Unlock()
 	signal(s.wake)
+	signal(s.hurry)
 	select {
 	case <-written:
 		return nil
@@ -125,10 +128,41 @@ func (s *settler) run(ctx context.Context, stop <-chan struct{}) error {
 		case <-stop:
 			return nil
 		}
+		if !s.gather(stop) {
+			return nil
+		}
 		if err := s.flush(ctx); err != nil {
 			return err
 		}
+		s.flushed = time.Now()
 	}
+}
+
+// gatherFor is the least time between two writes: each waits for the disk, and so does ingest, which then waits for both.
+const gatherFor = 5 * time.Millisecond
+
+// gather lets outcomes come together unless someone waits for them. It reports false when stop is closed.
+func (s *settler) gather(stop <-chan struct{}) bool {
+	wait := gatherFor - time.Since(s.flushed)
+	if wait <= 0 || s.urgent() {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.hurry:
+	case <-stop:
+		return false
+	}
+	return true
+}
+
+// urgent reports whether someone waits: a caller of WaitFor or sync, or the dispatcher for room.
+func (s *settler) urgent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiters) > 0 || s.inFlight > windowDeliveries/2 || s.bytes > windowBytes/2 || s.t.l.progress.waitedFor()
 }
 
 // move is what one write does for a subscription.

@@ -61,7 +61,8 @@ func TestNewHookGetsWhatCommitsLater(t *testing.T) {
 	}
 	n.stop()
 	second, _ := hooked("a", "b")
-	n = r.start(second)
+	n = r.standBy(second) // not start: others, who wait for this transaction to end, may have its lock
+	n.awaitOwning()
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
