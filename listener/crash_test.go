@@ -117,7 +117,7 @@ func (c *crash) exec(sql string, args ...any) {
 func (c *crash) lsn(ctx context.Context) string {
 	c.t.Helper()
 	var lsn pglogrepl.LSN
-	if err := c.pool.QueryRow(ctx, `select pg_current_wal_insert_lsn()`).Scan(&lsn); err != nil {
+	if err := c.pool.QueryRow(ctx, `select pg_current_wal_flush_lsn()`).Scan(&lsn); err != nil {
 		c.t.Fatal(err)
 	}
 	return lsn.String()

@@ -46,12 +46,18 @@ func (s *shapes) describe(ctx context.Context, m relationMessage) (*hooks.Shape,
 			return known, nil
 		}
 	}
-	err = s.pool.QueryRow(ctx, `with made as (
+	const describe = `with made as (
 			insert into latchkey.relations (schema_name, table_name, columns, type_oids, key_columns) values ($1, $2, $3, $4, $5)
 			on conflict do nothing returning id)
 		select id from made union all
-		select id from latchkey.relations where schema_name = $1 and table_name = $2 and columns = $3 and type_oids = $4 and key_columns = $5 limit 1`,
-		shape.Schema, shape.Table, shape.Columns, oids, key).Scan(&shape.ID)
+		select id from latchkey.relations where schema_name = $1 and table_name = $2 and columns = $3 and type_oids = $4 and key_columns = $5 limit 1`
+	store := func() error {
+		return s.pool.QueryRow(ctx, describe, shape.Schema, shape.Table, shape.Columns, oids, key).Scan(&shape.ID)
+	}
+	err = store()
+	if errors.Is(err, pgx.ErrNoRows) { // another group was faster, just now: the next statement sees what it stored
+		err = store()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store the columns of %s: %w", shape.Name(), err)
 	}

@@ -172,3 +172,34 @@ func TestWrongRegistrations(t *testing.T) {
 		t.Errorf("%d mistakes are told of, want 4:\n%v", got, err)
 	}
 }
+
+// Two groups may meet a table in the same moment: one stores its columns, the other finds them.
+func TestTwoGroupsMeetATable(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	one, _ := hooked("a")
+	two, _ := hooked("b")
+	named := func(group string) option { return with(func(c *listener.Config) { c.Group = group }) }
+	first := r.start(one, named("one"))
+	r.roles("1")
+	first.catchUp()
+	first.stop()
+	second := r.start(two, named("two"))
+	r.exec(`create table met as select * from latchkey.relations`)
+	r.exec(`delete from latchkey.relations`)
+	tx, err := r.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(r.ctx()) }()
+	if _, err := tx.Exec(t.Context(), `insert into latchkey.relations overriding system value select * from met`); err != nil {
+		t.Fatal(err)
+	}
+	r.roles("2")
+	r.eventually("the listener waits for who was faster", `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second.catchUp()
+	r.requireEffects("b", "2")
+}

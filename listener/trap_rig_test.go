@@ -242,8 +242,18 @@ func (n *node) catchUp() {
 	n.r.t.Helper()
 	ctx, cancel := context.WithTimeout(n.r.ctx(), patience)
 	defer cancel()
-	if err := n.l.WaitFor(ctx, value[pglogrepl.LSN](n.r, `select pg_current_wal_insert_lsn()`)); err != nil {
-		n.r.t.Fatal(err)
+	if err := n.l.WaitFor(ctx, value[pglogrepl.LSN](n.r, `select pg_current_wal_flush_lsn()`)); err != nil {
+		n.r.t.Fatalf("%v; %s", err, n.state())
+	}
+}
+
+// state says whether the listener still runs.
+func (n *node) state() string {
+	select {
+	case <-n.done:
+		return fmt.Sprintf("the listener has ended with: %v", n.err)
+	default:
+		return "the listener runs"
 	}
 }
 
