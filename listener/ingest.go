@@ -81,7 +81,9 @@ func (t *term) store(ctx context.Context, b batch) error {
 	if b.at.partial != 0 {
 		t.step(stepChunk)
 	}
-	t.step(stepIngested)
+	if len(b.events) > 0 {
+		t.step(stepIngested)
+	}
 	t.nextSeq = next
 	t.stream.acknowledge(b.at.done)
 	t.step(stepAcknowledged)
