@@ -27,6 +27,9 @@ type delivery struct {
 	began   time.Time
 }
 
+// insertAck settles a delivery that has no row, and is what makes it settle once.
+const insertAck = `insert into latchkey.acks (subscription_id, seq) values ($1, $2)`
+
 // tag marks the transaction of a delivery; the seal finds it gone if the hook ended the transaction.
 func (d *delivery) tag() string {
 	return fmt.Sprintf("%d/%d/%d", d.sub.id, d.ev.Seq, d.attempt)
@@ -82,7 +85,7 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 	case d.attempt > 0:
 		record = lazytx.Statement{SQL: `select latchkey.finish($1, $2, $3, 'done', null, null)`, Args: []any{d.sub.id, d.ev.Seq, d.attempt}}
 	case d.tx.Begun():
-		record = lazytx.Statement{SQL: `insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, Args: []any{d.sub.id, d.ev.Seq}}
+		record = lazytx.Statement{SQL: insertAck, Args: []any{d.sub.id, d.ev.Seq}}
 	default: // the settler writes its ack, with many others; a transaction that could not begin says so here
 		return d.tx.Commit(ctx), nil
 	}
@@ -119,7 +122,7 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 // recordAttempt gives a delivery its row before it runs: after an unclean end nobody knows which hook ended the process.
 func (t *term) recordAttempt(ctx context.Context, d *delivery) error {
 	q := &pgx.Batch{}
-	q.Queue(`insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, d.sub.id, d.ev.Seq)
+	q.Queue(insertAck, d.sub.id, d.ev.Seq)
 	q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt) values ($1, $2, $3, 'running', 1)`, d.sub.id, d.ev.Seq, entities(d.ev))
 	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
@@ -157,7 +160,7 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 	}
 	q := &pgx.Batch{}
 	if d.attempt == 0 {
-		q.Queue(`insert into latchkey.acks (subscription_id, seq) values ($1, $2)`, d.sub.id, d.ev.Seq)
+		q.Queue(insertAck, d.sub.id, d.ev.Seq)
 		q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt, next_attempt_at, last_error) values ($1, $2, $3, $4, 1, $5, $6)`,
 			d.sub.id, d.ev.Seq, entities(d.ev), status, next, errorText(cause))
 	} else {

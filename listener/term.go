@@ -117,16 +117,16 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	defer patience.Stop()
 	finished := make(chan struct{})
 	go func() { _ = out.Wait(); close(finished) }() // likewise
-	var left error
+	clean := true
 	select {
 	case <-finished:
 	case <-time.After(t.cfg.StopTimeout + grace): // a hook that ignores its context can't hold the process
-		left = errors.New("a hook did not return in time for the stop; it will run again")
-		t.log.Warn(left.Error())
+		clean = false
+		t.log.Warn("a hook did not return in time for the stop; it will run again")
 	}
 	close(stopSettling)
 	_ = settle.Wait() // likewise
-	return t.end(ctx, context.Cause(work), left == nil)
+	return t.end(ctx, context.Cause(work), clean)
 }
 
 // open reads the state and starts the stream. It returns the server's timeout for silent connections.
