@@ -44,6 +44,17 @@ func (a *After) Run(ctx context.Context, tx Tx, ev *Event) error {
 	return Guard(func() error { return a.handlers[ev.Operation](ctx, tx, ev) })
 }
 
+// Operations are those that the hook is registered for.
+func (a *After) Operations() []Operation {
+	var ops []Operation
+	for op, h := range a.handlers {
+		if h != nil {
+			ops = append(ops, Operation(op))
+		}
+	}
+	return ops
+}
+
 // RenamedFrom is the hook's former name, if it had one.
 func (a *After) RenamedFrom() string { return a.options.renamedFrom }
 

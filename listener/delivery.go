@@ -133,12 +133,6 @@ func (t *term) recordAttempt(ctx context.Context, d *delivery) error {
 	return nil
 }
 
-func (t *term) queueFence(q *pgx.Batch) {
-	if fenceEnabled {
-		q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
-	}
-}
-
 // settledOr passes over the refusal to close an attempt that is closed.
 func settledOr(err error) error {
 	if sqlState(err) == stateSettled {
@@ -166,7 +160,7 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 	} else {
 		q.Queue(`select latchkey.finish($1, $2, $3, $4, $5, $6)`, d.sub.id, d.ev.Seq, d.attempt, status, next, errorText(cause))
 	}
-	q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
+	t.queueFence(q)
 	err := t.pool.SendBatch(ctx, q).Close()
 	switch {
 	case ackExists(err), sqlState(err) == stateSettled:

@@ -33,5 +33,5 @@
 //	settle.go       acks and cursors, many at a time
 //	parked.go       what waits behind a failed delivery; retry.go tries it again
 //
-// owner.go says who may do all this, and term.go runs it for as long as that lasts.
+// owner.go says who may do all this, handover.go how a newer program gets it, and term.go runs it for as long as that lasts.
 package listener

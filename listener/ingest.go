@@ -69,7 +69,7 @@ func (t *term) store(ctx context.Context, b batch) error {
 	next := first + int64(len(b.events))
 	q.Queue(`update latchkey.position set done_lsn = $2, partial_commit_lsn = $3, partial_ordinal = $4, next_seq = $5 where group_name = $1`,
 		t.cfg.Group, b.at.done, b.at.partial, b.at.partialAt, next)
-	q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
+	t.queueFence(q)
 	var snapshot string
 	q.Queue(`select pg_current_snapshot()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot) })
 

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,6 +18,7 @@ type Listener struct {
 	cfg      Config
 	log      *slog.Logger
 	instance string
+	hookSet  int64 // the number of its set of hooks: see handover.go
 	pool     *pgxpool.Pool
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
@@ -44,7 +46,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 			return nil, fmt.Errorf("listener: open: %w", err)
 		}
 	}
-	for _, step := range []func(context.Context) error{l.checkServer, l.ensurePublication, l.register} {
+	for _, step := range []func(context.Context) error{l.checkServer, l.ensurePublication, l.register, l.registerSet} {
 		if err := step(ctx); err != nil {
 			l.Close()
 			return nil, fmt.Errorf("listener: open: %w", err)
@@ -118,10 +120,14 @@ func (l *Listener) Run(ctx context.Context) error {
 		if err != nil && !passing(err) {
 			return fmt.Errorf("listener: %w", err)
 		}
-		if time.Since(began) > time.Minute {
+		level := slog.LevelWarn
+		if errors.Is(err, errYielded) {
+			level = slog.LevelInfo
+		}
+		if level == slog.LevelInfo || time.Since(began) > time.Minute {
 			pause = first
 		}
-		l.log.Warn("the term ended; standing by for the next", "error", err, "pause", pause)
+		l.log.Log(ctx, level, "the term ended; standing by for the next", "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, longest)
@@ -172,6 +178,9 @@ func (l *Listener) own(ctx context.Context) error {
 	err = t.run(ctx, unclean)
 	if err == nil {
 		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = errYielded
 	}
 	l.cfg.Trace.stopped(epoch, err)
 	return err

@@ -40,20 +40,26 @@ func (l *Listener) acquire(ctx context.Context) (epoch int64, unclean bool, err 
 	defer ticker.Stop()
 	abandoned := int64(-1) // an epoch whose owner seemed gone at the last look
 	for {
-		old, state, err := l.look(ctx)
+		seen, err := l.look(ctx)
 		if err != nil {
 			return 0, false, err
 		}
 		// An owner that has just begun has no connections yet, so "gone" has to be seen twice.
-		if state == lapsed || state == gone && old == abandoned {
-			epoch, unclean, err := l.take(ctx, old)
+		free := seen.state == lapsed || seen.state == gone && seen.epoch == abandoned
+		switch {
+		case free && !seen.newerWaits:
+			epoch, unclean, err := l.take(ctx, seen.epoch)
 			if err != nil || epoch > 0 {
 				return epoch, unclean, err
 			}
+		case l.hookSet > seen.hookSet && !seen.newerWaits:
+			if err := l.want(ctx); err != nil {
+				return 0, false, err
+			}
 		}
 		abandoned = -1
-		if state == gone {
-			abandoned = old
+		if seen.state == gone {
+			abandoned = seen.epoch
 		}
 		select {
 		case <-ticker.C:
@@ -72,22 +78,32 @@ const (
 	lapsed           // the lease has run out, or was given up
 )
 
+// sight is what a look at a group's owner shows.
+type sight struct {
+	epoch      int64
+	state      ownership
+	hookSet    int64 // the owner's
+	newerWaits bool  // a process with newer hooks than ours waits to own the group
+}
+
 // look reports how the group's owner is.
-func (l *Listener) look(ctx context.Context) (epoch int64, state ownership, err error) {
+func (l *Listener) look(ctx context.Context) (s sight, err error) {
 	var over bool
-	err = l.pool.QueryRow(ctx, `select o.epoch, l.expires_at < clock_timestamp()
-		from latchkey.owner o join latchkey.lease l using (group_name) where group_name = $1`, l.cfg.Group).Scan(&epoch, &over)
+	err = l.pool.QueryRow(ctx, `select o.epoch, l.expires_at < clock_timestamp(), l.hook_set, l.wanted_set > $2 and l.wanted_until > clock_timestamp()
+		from latchkey.owner o join latchkey.lease l using (group_name) where group_name = $1`, l.cfg.Group, l.hookSet).
+		Scan(&s.epoch, &over, &s.hookSet, &s.newerWaits)
 	if err != nil {
-		return 0, owned, fmt.Errorf("read the lease: %w", err)
+		return s, fmt.Errorf("read the lease: %w", err)
 	}
 	if over {
-		return epoch, lapsed, nil
+		s.state = lapsed
+		return s, nil
 	}
-	left, err := l.backends(ctx, epoch, false)
+	left, err := l.backends(ctx, s.epoch, false)
 	if left == 0 {
-		state = gone
+		s.state = gone
 	}
-	return epoch, state, err
+	return s, err
 }
 
 // take raises the epoch from old; 0 says that someone else was faster.
@@ -109,7 +125,8 @@ func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bo
 			where group_name = $1 returning epoch`, l.cfg.Group, l.instance).Scan(&epoch); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update latchkey.lease set epoch = $2, expires_at = clock_timestamp() + $3 where group_name = $1`, l.cfg.Group, epoch, l.timing.lease)
+		_, err = tx.Exec(ctx, `update latchkey.lease set epoch = $2, expires_at = clock_timestamp() + $3, hook_set = $4 where group_name = $1`,
+			l.cfg.Group, epoch, l.timing.lease, l.hookSet)
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -148,7 +165,15 @@ func (l *Listener) backends(ctx context.Context, epoch int64, end bool) (int, er
 	return total, nil
 }
 
-// renew keeps the lease until the term ends, and ends the term when another epoch has begun or the server can't be reached.
+// queueFence ends a batch: it commits only while the epoch is the group's.
+func (t *term) queueFence(q *pgx.Batch) {
+	if fenceEnabled {
+		q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
+	}
+}
+
+// renew keeps the lease until the term ends, and ends the term when another epoch has begun, the server can't be reached,
+// or a process with newer hooks waits.
 func (t *term) renew(ctx context.Context) error {
 	ticker := time.NewTicker(t.l.timing.renew)
 	defer ticker.Stop()
@@ -159,15 +184,20 @@ func (t *term) renew(ctx context.Context) error {
 			return nil
 		}
 		limited, cancel := context.WithTimeout(ctx, t.l.timing.lease)
-		tag, err := t.pool.Exec(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2`, t.cfg.Group, t.epoch, t.l.timing.lease)
+		var newerWaits bool
+		err := t.pool.QueryRow(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2
+			returning wanted_set > hook_set and wanted_until > clock_timestamp()`, t.cfg.Group, t.epoch, t.l.timing.lease).Scan(&newerWaits)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, pgx.ErrNoRows):
+			return errLost
 		case err != nil:
 			return fmt.Errorf("renew the lease: %w", err)
-		case tag.RowsAffected() == 0:
-			return errLost
+		case newerWaits:
+			close(t.yield)
+			return nil
 		}
 	}
 }

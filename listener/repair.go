@@ -45,20 +45,21 @@ func Reset(ctx context.Context, cfg RepairConfig) (pglogrepl.LSN, error) {
 // changed is never seen.
 func Skip(ctx context.Context, cfg RepairConfig, commit pglogrepl.LSN) error {
 	err := repair(ctx, cfg, func(tx pgx.Tx, group string) error {
-		var written bool
-		if err := tx.QueryRow(ctx, `select $1 < pg_current_wal_insert_lsn()`, commit).Scan(&written); err != nil {
+		var unreadable, done pglogrepl.LSN
+		if err := tx.QueryRow(ctx, `select unreadable_lsn, done_lsn from latchkey.position where group_name = $1`, group).Scan(&unreadable, &done); err != nil {
 			return err
 		}
-		if !written { // a slip of the pen would pass over all that is to come until then
-			return errors.New("the server has not written that far: give the LSN that the stop has named")
+		switch { // another LSN is a slip of the pen, and would pass over all that lies between
+		case unreadable == 0 || done > unreadable:
+			return errors.New("no transaction has stopped this group that it is not past already")
+		case commit != unreadable:
+			return fmt.Errorf("that is not the transaction which stopped the group: it commits at %s", unreadable)
 		}
-		tag, err := tx.Exec(ctx, `update latchkey.position set done_lsn = $2::pg_lsn + 1, partial_commit_lsn = '0/0', partial_ordinal = 0 where group_name = $1 and done_lsn <= $2`, group, commit)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = errors.New("the stored position is already past it")
+		if _, err := tx.Exec(ctx, `update latchkey.position set done_lsn = $2::pg_lsn + 1, partial_commit_lsn = '0/0', partial_ordinal = 0, unreadable_lsn = '0/0'
+			where group_name = $1`, group, commit); err != nil {
+			return err
 		}
-		if err == nil {
-			_, err = tx.Exec(ctx, `delete from latchkey.spool where group_name = $1`, group)
-		}
+		_, err := tx.Exec(ctx, `delete from latchkey.spool where group_name = $1`, group)
 		return err
 	})
 	if err != nil {
@@ -84,21 +85,21 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 	}
 	defer pool.Close()
 	l := &Listener{cfg: Config{Group: cfg.Group}, log: cfg.log(), instance: instanceName(), pool: pool}
-	old, state, err := l.lookAgain(ctx)
+	seen, err := l.lookAgain(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("group %s is unknown here: it has never run on this database", cfg.Group)
 	}
 	if err != nil {
 		return err
 	}
-	if state == owned {
-		return fmt.Errorf("group %s is owned by a running process: stop it first (epoch %d)", cfg.Group, old)
+	if seen.state == owned {
+		return fmt.Errorf("group %s is owned by a running process: stop it first (epoch %d)", cfg.Group, seen.epoch)
 	}
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, hashtext($2))`, lockClass, cfg.Group); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `update latchkey.owner set epoch = epoch + 1, instance = $3 where group_name = $1 and epoch = $2`, cfg.Group, old, l.instance)
+		tag, err := tx.Exec(ctx, `update latchkey.owner set epoch = epoch + 1, instance = $3 where group_name = $1 and epoch = $2`, cfg.Group, seen.epoch, l.instance)
 		if err != nil {
 			return err
 		}
@@ -113,16 +114,16 @@ func repair(ctx context.Context, cfg RepairConfig, fn func(tx pgx.Tx, group stri
 const repairPatience = 2 * time.Second
 
 // lookAgain is look, but gives an owner that seems to live the time to end.
-func (l *Listener) lookAgain(ctx context.Context) (epoch int64, state ownership, err error) {
+func (l *Listener) lookAgain(ctx context.Context) (sight, error) {
 	for end := time.Now().Add(repairPatience); ; {
-		epoch, state, err = l.look(ctx)
-		if err != nil || state != owned || time.Now().After(end) {
-			return epoch, state, err
+		seen, err := l.look(ctx)
+		if err != nil || seen.state != owned || time.Now().After(end) {
+			return seen, err
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return epoch, state, ctx.Err()
+			return seen, ctx.Err()
 		}
 	}
 }

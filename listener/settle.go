@@ -297,7 +297,7 @@ func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sw
 	if q.Len() == 0 {
 		return nil
 	}
-	q.Queue(`select latchkey.fence($1, $2)`, s.t.cfg.Group, s.t.epoch)
+	s.t.queueFence(q)
 	s.t.step(stepSettle)
 	if err := s.t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("store acks: %w", lostOr(err))

@@ -37,7 +37,7 @@ func (l *Listener) checkServer(ctx context.Context) error {
 	}
 	var missing []string
 	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(t || ' ' || p), '{}')
-		from unnest(array['owner', 'lease', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries']) t,
+		from unnest(array['owner', 'lease', 'hook_sets', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries']) t,
 			unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)`).Scan(&missing)
 	if state := sqlState(err); state == stateNoTable || state == "3F000" {
 		return stop(nil, "run `latchkey migrate`, or call db.Migrate", "the database has no Latchkey schema")

@@ -40,6 +40,7 @@ type term struct {
 	retryLanes    []*lane
 
 	stopping chan struct{} // closed when no new work is to begin
+	yield    chan struct{} // closed when a process with newer hooks waits
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.
@@ -54,13 +55,13 @@ func (t *term) isStopping() bool {
 	}
 }
 
-// run owns the group until ctx ends, which is the clean end and gives nil, or something fails.
+// run owns the group until ctx ends or newer hooks wait, which are the clean ends and give nil, or something fails.
 func (t *term) run(ctx context.Context, unclean bool) error {
 	work, fail := context.WithCancelCause(context.WithoutCancel(ctx)) // ends when the term has to go at once
 	defer fail(nil)
 	hookCtx, endHooks := context.WithCancel(work) // ends when hooks have had their time to finish
 	defer endHooks()
-	t.stopping = make(chan struct{})
+	t.stopping, t.yield = make(chan struct{}), make(chan struct{})
 
 	timeout, err := t.open(ctx, unclean)
 	if err != nil {
@@ -108,6 +109,8 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 		if errors.Is(context.Cause(ctx), errKilled) {
 			fail(errKilled)
 		}
+		begin()
+	case <-t.yield:
 		begin()
 	case <-work.Done():
 	}
@@ -196,6 +199,9 @@ func (t *term) read(ctx context.Context) error {
 		if err == nil || passing(err) {
 			return errors.Join(err, putErr)
 		}
+		if storeErr := t.storeUnreadable(ctx, a.commitLSN); storeErr != nil {
+			return storeErr
+		}
 		return stop(err, fmt.Sprintf("report it; to go on without the transaction that commits at %s, once what it changed is dealt with, run `latchkey skip --lsn %s`", a.commitLSN, a.commitLSN),
 			"a message of the stream could not be read")
 	}, func(end pglogrepl.LSN) {
@@ -203,6 +209,14 @@ func (t *term) read(ctx context.Context) error {
 			t.inbox.idle(end)
 		}
 	})
+}
+
+// storeUnreadable notes which transaction can't be read: Skip passes over no other.
+func (t *term) storeUnreadable(ctx context.Context, commit pglogrepl.LSN) error {
+	if _, err := t.pool.Exec(ctx, `update latchkey.position set unreadable_lsn = $2 where group_name = $1`, t.cfg.Group, commit); err != nil {
+		return fmt.Errorf("note the transaction that can't be read: %w", err)
+	}
+	return nil
 }
 
 // watchDeadlines looks after hooks that run too long.

@@ -1,6 +1,7 @@
 -- Schema latchkey: the engine's own tables. None of them is ever published.
 --
 -- owner, lease     which process owns a group's slot, by epoch
+-- hook_sets        which hooks the group's programs have, newest last
 -- position         how far the stream is stored
 -- relations        the shapes that stored rows have (columns as they were then)
 -- event_batches    the log; latchkey.events is its readable view
@@ -24,9 +25,22 @@ comment on column latchkey.owner.epoch is 'raised by every takeover; whoever car
 
 -- A row of its own: renewing it must not touch the row that every commit reads.
 create table latchkey.lease (
-    group_name text primary key references latchkey.owner on delete cascade,
-    epoch      bigint      not null default 0,
-    expires_at timestamptz not null default '-infinity'
+    group_name   text primary key references latchkey.owner on delete cascade,
+    epoch        bigint      not null default 0,
+    expires_at   timestamptz not null default '-infinity',
+    -- the owner's hooks, and until when a process with newer ones is known to wait
+    hook_set     bigint      not null default 0,
+    wanted_set   bigint      not null default 0,
+    wanted_until timestamptz not null default '-infinity'
+);
+
+-- Every set of hooks that a process of the group has registered; the newest has the highest number.
+create table latchkey.hook_sets (
+    number     bigint generated always as identity primary key,
+    group_name text        not null references latchkey.owner on delete cascade,
+    hooks      text[]      not null,
+    seen_at    timestamptz not null default now(),
+    unique (group_name, hooks)
 );
 
 create table latchkey.position (
@@ -42,9 +56,11 @@ create table latchkey.position (
     done_lsn           pg_lsn not null default '0/0',
     partial_commit_lsn pg_lsn not null default '0/0',
     partial_ordinal    bigint not null default 0,
-    next_seq           bigint not null default 1
+    next_seq           bigint not null default 1,
+    unreadable_lsn     pg_lsn not null default '0/0'
 );
 comment on column latchkey.position.done_lsn is 'end of the last transaction that is stored whole; only this is acknowledged';
+comment on column latchkey.position.unreadable_lsn is 'commit of the transaction that stopped the listener: the one that skip may pass over';
 comment on column latchkey.position.partial_ordinal is 'last change stored of the transaction that commits at partial_commit_lsn';
 
 create table latchkey.relations (
