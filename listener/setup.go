@@ -80,7 +80,7 @@ type tableState struct {
 func (l *Listener) ensurePublication(ctx context.Context) error {
 	publication := publicationName(l.cfg.Group)
 	rows, err := l.pool.Query(ctx, `select t.name, c.oid is not null, coalesce(c.relreplident = 'f', false),
-			exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'latchkey_stamp'),
+			exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'latchkey_stamp' and g.tgenabled = 'A'),
 			exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where p.pubname = $2 and pr.prrelid = c.oid)
 		from unnest($1::text[]) as t (name) left join pg_class c on c.oid = to_regclass(t.name)`, l.cfg.Hooks.Tables(), publication)
 	if err != nil {
@@ -103,7 +103,7 @@ func (l *Listener) ensurePublication(ctx context.Context) error {
 			problems = append(problems, stop(nil, "create it, or run `latchkey migrate`", "table %s is hooked and does not exist", s.name))
 		case !s.full || !s.stamped:
 			problems = append(problems, stop(nil, fmt.Sprintf("run `select latchkey.watch('%s')` as its owner (it briefly locks the table)", s.name),
-				"table %s is hooked, but not REPLICA IDENTITY FULL or without the stamp's trigger: old rows and writers would be unknown", s.name))
+				"table %s is hooked, but not REPLICA IDENTITY FULL, or its trigger latchkey_stamp is missing or not ENABLE ALWAYS: old rows and writers would be unknown", s.name))
 		}
 	}
 	if err := errors.Join(problems...); err != nil {

@@ -50,6 +50,7 @@ func TestStopAtATableThatIsNotReady(t *testing.T) {
 		"replica identity default": {`alter table auth.roles replica identity default`, `select latchkey.watch('auth.roles')`},
 		"replica identity nothing": {`alter table auth.roles replica identity nothing`, `select latchkey.watch('auth.roles')`},
 		"no stamp trigger":         {`drop trigger latchkey_stamp on auth.roles`, `select latchkey.watch('auth.roles')`},
+		"a silent stamp trigger":   {`alter table auth.roles disable trigger latchkey_stamp`, `select latchkey.watch('auth.roles')`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -256,6 +256,8 @@ begin
         execute format($f$create trigger latchkey_stamp before insert or update or delete or truncate on %s
             for each statement when (coalesce(current_setting('latchkey.stamped', true), '') = '')
             execute function latchkey.stamp_statement()$f$, p_table);
+    end if;
+    if (select tgenabled from pg_trigger where tgrelid = p_table and tgname = 'latchkey_stamp') <> 'A' then
         execute format('alter table %s enable always trigger latchkey_stamp', p_table);
     end if;
 end $$;
