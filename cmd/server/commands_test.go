@@ -98,7 +98,7 @@ func TestOperate(t *testing.T) {
 
 	s.stop().require(t, exitOK)
 	run("status").require(t, exitOK, "owned by nobody")
-	run("skip", "--lsn", "0/1").require(t, exitError, "already past it")
+	run("skip", "--lsn", "0/1").require(t, exitError, "past already")
 	run("reset", "--accept-gap").require(t, exitOK, "the slot of group default was reset", status.Done[:2])
 	s = serve(t, d.URL)
 	d.Exec(t, `insert into auth.roles (tenant_id, id, name) values ('default', 'b', 'b')`)
