@@ -53,7 +53,8 @@ func ParseOperation(s string) (Operation, error) {
 // Event is one committed change of a hooked table. There is exactly one per row and change, in commit order; a TRUNCATE
 // is one per table, and a role's permissions are one per transaction.
 type Event struct {
-	Seq         int64         // dense and ascending, in commit order, within the listener's group
+	Seq         int64         // dense and ascending, in commit order, within the listener's group; of a backfill, within its run
+	Run         int64         // 0; else the number of the hook's replay or backfill that it comes from
 	CommitLSN   pglogrepl.LSN // where its transaction's commit stands in the log
 	Ordinal     int64         // its place among the changes of its transaction
 	XID         uint32

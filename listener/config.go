@@ -42,6 +42,11 @@ type Config struct {
 	HookConnections int
 	// Retry says how failed deliveries are tried again.
 	Retry Retry
+	// Retention is how long events are kept at least. Default: 7 days. What a hook has still to get is kept for longer.
+	Retention time.Duration
+	// PausedRetention is how long a paused hook holds the log up, from when it was paused. After that the log goes on
+	// without it, and resuming it has to accept the gap. Default: 30 days.
+	PausedRetention time.Duration
 	// SlotTimeout bounds the creation of the slot, which waits for every open transaction that has written. Default: 30 s.
 	SlotTimeout time.Duration
 	// StopTimeout is what running hooks have when the listener stops. Default: 3 s.
@@ -87,6 +92,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.Lanes, 64)
 	setDefault(&c.HookConnections, 16)
+	setDefault(&c.Retention, 7*24*time.Hour)
+	setDefault(&c.PausedRetention, 30*24*time.Hour)
 	setDefault(&c.SlotTimeout, 30*time.Second)
 	setDefault(&c.StopTimeout, 3*time.Second)
 	setDefault(&c.Retry.Attempts, 12)
@@ -98,6 +105,8 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"Lanes", c.Lanes < 0},
 		{"HookConnections", c.HookConnections < 0},
+		{"Retention", c.Retention < 0},
+		{"PausedRetention", c.PausedRetention < 0},
 		{"SlotTimeout", c.SlotTimeout < 0},
 		{"StopTimeout", c.StopTimeout < 0},
 		{"Retry.Attempts", c.Retry.Attempts < 0},

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 )
@@ -19,23 +18,18 @@ const (
 	queueBytes  = 4 << 20
 )
 
-// readAhead and readBytes are how much one read from the log brings: about, because rows of the log are read whole.
-const (
-	readAhead = 1000
-	readBytes = 2 << 20
-)
-
 // dispatcher hands stored events to the lanes, in order: from memory as they are stored, from the log after a start and
-// when it is behind.
+// when it is behind. Subscriptions that are far behind the others, and runs of their own, catch up beside it: see
+// catchup.go.
 type dispatcher struct {
 	t    *term
 	seed maphash.Seed
-	subs map[string][]*subscription // by table, in the order of registration
-	next int64                      // the first seq that is not yet dispatched
 
-	// After an unclean end, attempts are recorded before they run, for as many deliveries as can have been under way.
-	careful   int
-	carefulTo int64
+	// handing is held while events are handed to lanes, so that all lanes get what concerns several in one order.
+	handing sync.Mutex
+	subs    map[string][]*subscription // by table, in the order of registration
+	next    int64                      // the first seq that is not yet dispatched
+	unclean *suspects
 
 	mu     sync.Mutex
 	queue  []offered
@@ -45,22 +39,43 @@ type dispatcher struct {
 	wake   chan struct{}
 }
 
+// suspects says which deliveries may have been under way when the process ended: attempts at them are recorded before
+// they run, for as many as can have been.
+type suspects struct {
+	left int
+	to   int64
+}
+
+func (s *suspects) take(seq int64, deliveries int) bool {
+	if s == nil || seq > s.to || s.left <= 0 {
+		return false
+	}
+	s.left -= deliveries
+	return true
+}
+
 type offered struct {
 	events   []*hooks.Event
 	snapshot string
 	bytes    int
 }
 
-func newDispatcher(t *term, stored int64, unclean bool) *dispatcher {
-	d := &dispatcher{t: t, seed: maphash.MakeSeed(), subs: map[string][]*subscription{}, stored: stored, next: stored + 1, wake: make(chan struct{}, 1)}
-	for _, sub := range t.subscriptions {
-		d.subs[sub.after.Table] = append(d.subs[sub.after.Table], sub)
-		d.next = min(d.next, sub.cursor+1)
-	}
-	if unclean {
-		d.careful, d.carefulTo = windowDeliveries, stored
-	}
-	return d
+func newDispatcher(t *term, stored int64) *dispatcher {
+	return &dispatcher{t: t, seed: maphash.MakeSeed(), subs: map[string][]*subscription{}, stored: stored, next: stored + 1, wake: make(chan struct{}, 1)}
+}
+
+// add has a subscription served by the dispatcher from now on. The caller holds handing, or nothing runs yet.
+func (d *dispatcher) add(sub *subscription) {
+	subs := append(d.subs[sub.after.Table], sub)
+	slices.SortStableFunc(subs, func(a, b *subscription) int { return a.order - b.order })
+	d.subs[sub.after.Table] = subs
+	sub.live = true
+}
+
+// remove ends that. The list is copied: targets may have given it away.
+func (d *dispatcher) remove(sub *subscription) {
+	d.subs[sub.after.Table] = slices.DeleteFunc(slices.Clone(d.subs[sub.after.Table]), func(s *subscription) bool { return s == sub })
+	sub.live = false
 }
 
 // offer takes events that were just stored, if there is room.
@@ -100,7 +115,7 @@ func (d *dispatcher) take() (o offered, behind bool) {
 
 func (d *dispatcher) run(ctx context.Context) error {
 	for {
-		if err := d.t.settler.waitRoom(ctx); err != nil {
+		if err := d.t.settler.waitRoom(ctx, windowDeliveries); err != nil {
 			return nil
 		}
 		o, behind := d.take()
@@ -124,7 +139,11 @@ func (d *dispatcher) run(ctx context.Context) error {
 		if err := d.awaitVisible(ctx, o); err != nil {
 			return err
 		}
-		d.dispatch(o.events)
+		d.handing.Lock()
+		d.hand(o.events, d.targets, d.unclean)
+		d.next = o.events[len(o.events)-1].Seq + 1
+		d.reach(d.next - 1)
+		d.handing.Unlock()
 	}
 }
 
@@ -158,23 +177,20 @@ func (d *dispatcher) awaitVisible(ctx context.Context, o offered) error {
 	}
 }
 
-// dispatch notes each delivery with the settler and hands the events to their lanes.
-func (d *dispatcher) dispatch(events []*hooks.Event) {
+// hand notes each delivery with the settler and gives the events to their lanes. The caller holds handing.
+func (d *dispatcher) hand(events []*hooks.Event, targetsOf func(*hooks.Event) []*subscription, unclean *suspects) {
 	lanes := d.t.lanes
 	work := make([][]item, len(lanes))
 	s := d.t.settler
 	s.mu.Lock()
 	for _, ev := range events {
-		targets := d.targets(ev)
+		targets := targetsOf(ev)
 		if len(targets) == 0 {
 			continue
 		}
-		it := item{ev: ev, subs: targets, size: eventSize(ev) / len(targets)}
+		it := item{ev: ev, subs: targets, size: eventSize(ev) / len(targets), careful: unclean.take(ev.Seq, len(targets))}
 		for _, sub := range targets {
 			s.expect(sub, ev.Seq, it.size)
-		}
-		if it.careful = ev.Seq <= d.carefulTo && d.careful > 0; it.careful {
-			d.careful -= len(targets)
 		}
 		switch old := ev.OldEntity(); {
 		case ev.Operation == hooks.Truncate: // after all that runs, before all that follows
@@ -192,18 +208,29 @@ func (d *dispatcher) dispatch(events []*hooks.Event) {
 			work[i] = append(work[i], it)
 		}
 	}
-	s.reached = events[len(events)-1].Seq
 	s.mu.Unlock()
-	d.next = events[len(events)-1].Seq + 1
 	for i, items := range work {
 		if len(items) > 0 {
 			lanes[i].push(items)
 		}
 	}
-	signal(s.wake) // where nothing concerns a hook, the cursors move all the same
 }
 
-// targets are the hooks that an event is for. The list of all the table's hooks is shared, not copied.
+// reach notes how far the live subscriptions are dispatched: where nothing concerns a hook, its cursor moves all the same.
+func (d *dispatcher) reach(seq int64) {
+	s := d.t.settler
+	s.mu.Lock()
+	s.reached = seq
+	for _, subs := range d.subs {
+		for _, sub := range subs {
+			sub.reached = seq
+		}
+	}
+	s.mu.Unlock()
+	signal(s.wake)
+}
+
+// targets are the live hooks that an event is for. The list of all the table's hooks is shared, not copied.
 func (d *dispatcher) targets(ev *hooks.Event) []*subscription {
 	all := d.subs[ev.Table]
 	for i, sub := range all {
@@ -245,31 +272,4 @@ func imageSize(im *hooks.Image) int {
 		size += len(v)
 	}
 	return size
-}
-
-// readLog reads events from seq on: the row that holds it, and the rows that follow until there are about limit.
-func (t *term) readLog(ctx context.Context, seq int64, limit int) ([]*hooks.Event, error) {
-	rows, err := t.pool.Query(ctx, `select first_seq, events from (
-			select first_seq, events, sum(bytes) over (order by first_seq) - bytes as before from latchkey.event_batches
-			where group_name = $1 and last_seq >= $2 and first_seq < $2 + $3
-			  and first_seq >= coalesce((select max(first_seq) from latchkey.event_batches where group_name = $1 and first_seq <= $2), 0)) b
-		where before < $4 order by first_seq`, t.cfg.Group, seq, limit, readBytes)
-	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
-	}
-	var events []*hooks.Event
-	var first int64
-	var data []byte
-	_, err = pgx.ForEachRow(rows, []any{&first, &data}, func() error {
-		part, err := parseEvents(data, first, func(id int64) (*hooks.Shape, error) { return t.shapes.get(ctx, id) })
-		events = append(events, part...)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
-	}
-	for len(events) > 0 && events[0].Seq < seq {
-		events = events[1:]
-	}
-	return events, nil
 }

@@ -21,8 +21,11 @@ func Steps() []string {
 
 // SetTiming sets how long a lease is, how often it is renewed, how often a standby looks and how often acks are swept.
 func (l *Listener) SetTiming(lease, renew, look, sweep time.Duration) {
-	l.timing = timing{lease: lease, renew: renew, look: look, sweep: sweep}
+	l.timing.lease, l.timing.renew, l.timing.look, l.timing.sweep = lease, renew, look, sweep
 }
+
+// SetRetention sets how often the log is looked at, and how many events a part of it holds.
+func (l *Listener) SetRetention(every time.Duration, part int64) { l.timing.retain, l.timing.part = every, part }
 
 // Wait is how long to wait after the attempt-th failure.
 func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }

@@ -40,6 +40,9 @@ func (t *term) ingest(ctx context.Context) error {
 			if err := t.store(ctx, b); err != nil {
 				return err
 			}
+			if err := t.extendLog(ctx); err != nil {
+				return err
+			}
 			stored, storedAt = b.at.done, time.Now()
 		}
 		if b.stored != nil {

@@ -153,6 +153,10 @@ func (l *lane) process(ctx, hookCtx context.Context, me int, it *item) (inCharge
 	}
 	for l.at < len(it.subs) {
 		sub := it.subs[l.at]
+		if sub.isPaused() {
+			l.finish(outcome{sub: sub, seq: it.ev.Seq, kind: returned, size: it.size})
+			continue
+		}
 		if sub.hold(it.ev, func(entities []string) {
 			l.t.settler.record([]outcome{{sub: sub, seq: it.ev.Seq, kind: held, entities: entities, size: it.size}})
 		}) {

@@ -199,8 +199,11 @@ func closeSoon(pool *pgxpool.Pool) {
 // owning tells the world that a term streams.
 func (l *Listener) owning(t *term) {
 	stream := t.stream
+	t.settler.mu.Lock()
+	settled := t.settler.settled()
+	t.settler.mu.Unlock()
 	l.progress.update(func(p *progress) {
-		p.covered, p.stored, p.settled = t.start.done, max(p.stored, t.nextSeq-1), t.settler.reached
+		p.covered, p.stored, p.settled = t.start.done, max(p.stored, t.nextSeq-1), settled
 		p.ask = func() { signal(stream.ask) }
 	})
 	l.cfg.Trace.owning(t.epoch)

@@ -19,10 +19,13 @@ const (
 )
 
 // timing is how patient a listener is; tests make it less so.
-type timing struct{ lease, renew, look, sweep time.Duration }
+type timing struct {
+	lease, renew, look, sweep, retain time.Duration
+	part                              int64 // events in a part of the log
+}
 
 func defaultTiming() timing {
-	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery}
+	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery, retain: retainEvery, part: partEvents}
 }
 
 // lockClass is the first key of the advisory lock that latchkey.fence takes.
@@ -185,8 +188,9 @@ func (t *term) renew(ctx context.Context) error {
 		}
 		limited, cancel := context.WithTimeout(ctx, t.l.timing.lease)
 		var newerWaits bool
+		var controls int64
 		err := t.pool.QueryRow(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2
-			returning wanted_set > hook_set and wanted_until > clock_timestamp()`, t.cfg.Group, t.epoch, t.l.timing.lease).Scan(&newerWaits)
+			returning wanted_set > hook_set and wanted_until > clock_timestamp(), control`, t.cfg.Group, t.epoch, t.l.timing.lease).Scan(&newerWaits, &controls)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -198,6 +202,9 @@ func (t *term) renew(ctx context.Context) error {
 		case newerWaits:
 			close(t.yield)
 			return nil
+		case controls != t.controls:
+			t.controls = controls
+			signal(t.controlled)
 		}
 	}
 }

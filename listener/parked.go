@@ -95,12 +95,51 @@ func (sub *subscription) join(p *parked) *group {
 	return g
 }
 
+// revive takes in that a dead delivery is to be tried again, or is discarded, and returns the group that may go on.
+func (sub *subscription) revive(p *parked, discarded bool) *group {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, e := range p.entities {
+		g := sub.parked[e]
+		if g == nil {
+			continue
+		}
+		i := slices.IndexFunc(g.queue, func(q *parked) bool { return q.seq == p.seq })
+		switch {
+		case i < 0:
+			continue
+		case !g.queue[i].dead: // it is on its way already
+			return nil
+		case discarded:
+			g.queue = slices.Delete(g.queue, i, i+1)
+			sub.free(g)
+		default:
+			g.queue[i].dead, g.queue[i].due = false, time.Time{}
+		}
+		return g
+	}
+	if discarded {
+		return nil
+	}
+	return sub.join(p) // later events have passed it
+}
+
+// free lets go of a group's entities if nothing is left in it. The caller holds mu.
+func (sub *subscription) free(g *group) {
+	if len(g.queue) > 0 || g.running > 0 {
+		return
+	}
+	for _, e := range g.entities {
+		delete(sub.parked, e)
+	}
+}
+
 // next returns the delivery that the group may try now. If there is none, wait says when there will be, zero for never.
 func (sub *subscription) next(g *group) (p *parked, wait time.Time) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	g = g.resolve()
-	if g.running > 0 || len(g.queue) == 0 || g.queue[0].dead {
+	if g.running > 0 || len(g.queue) == 0 || g.queue[0].dead || sub.isPaused() {
 		return nil, time.Time{}
 	}
 	if head := g.queue[0]; time.Now().Before(head.due) {
@@ -123,15 +162,8 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 	default:
 		p.dead, p.due = r.Dead, r.Retry
 	}
-	if len(g.queue) > 0 {
-		return true
-	}
-	if g.running == 0 {
-		for _, e := range g.entities {
-			delete(sub.parked, e)
-		}
-	}
-	return false
+	sub.free(g)
+	return len(g.queue) > 0
 }
 
 // suspected reports whether the group may hold what ended the process.
@@ -142,17 +174,20 @@ func (sub *subscription) suspected(g *group) bool {
 }
 
 // loadParked reads what was set aside before this term. An attempt that was running when its process ended counts.
-func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) error {
+func (t *term) loadParked(ctx context.Context, subs []*subscription) error {
+	byID, ids := map[int64]*subscription{}, []int64{}
+	for _, sub := range subs {
+		byID[sub.id], ids = sub, append(ids, sub.id)
+	}
 	q := &pgx.Batch{}
 	q.Queue(`update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
-		from latchkey.subscriptions s where s.id = d.subscription_id and s.group_name = $1 and d.status = 'running' and d.attempt >= $2`, t.cfg.Group, t.cfg.Retry.Attempts)
+		where d.subscription_id = any ($1) and d.status = 'running' and d.attempt >= $2`, ids, t.cfg.Retry.Attempts)
 	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("close attempts that killed their process: %w", lostOr(err))
 	}
-	rows, err := t.pool.Query(ctx, `select s.id, d.seq, d.attempt, d.entities, coalesce(d.next_attempt_at, now()), d.status = 'dead', d.status = 'running'
-		from latchkey.subscriptions s join latchkey.deliveries d on d.subscription_id = s.id
-		where s.group_name = $1 and d.status in ('running', 'retry', 'held', 'dead') order by s.id, d.seq`, t.cfg.Group)
+	rows, err := t.pool.Query(ctx, `select d.subscription_id, d.seq, d.attempt, d.entities, coalesce(d.next_attempt_at, now()), d.status = 'dead', d.status = 'running'
+		from latchkey.deliveries d where d.subscription_id = any ($1) and d.status in ('running', 'retry', 'held', 'dead') order by d.subscription_id, d.seq`, ids)
 	if err != nil {
 		return fmt.Errorf("read the failed deliveries: %w", err)
 	}
@@ -161,7 +196,7 @@ func (t *term) loadParked(ctx context.Context, byID map[int64]*subscription) err
 	var running bool
 	_, err = pgx.ForEachRow(rows, []any{&id, &p.seq, &p.attempt, &p.entities, &p.due, &p.dead, &running}, func() error {
 		sub := byID[id]
-		if sub == nil || p.dead && sub.after.PassDead() {
+		if p.dead && sub.after.PassDead() {
 			return nil
 		}
 		loaded := p

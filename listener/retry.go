@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // retries wakes groups when they are due.
@@ -86,7 +84,7 @@ func (t *term) prepare(ctx context.Context, sub *subscription, p *parked) (*deli
 		p.written = true
 	}
 	q := &pgx.Batch{}
-	q.Queue(`update latchkey.deliveries set status = 'running', attempt = attempt + 1, next_attempt_at = null, updated_at = now()
+	q.Queue(`update latchkey.deliveries set status = 'running', attempt = attempt + 1, next_attempt_at = null, asked_at = null, updated_at = now()
 		where subscription_id = $1 and seq = $2 and status in ('retry', 'held', 'running') returning attempt`, sub.id, p.seq).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&p.attempt) })
 	t.queueFence(q)
@@ -96,25 +94,11 @@ func (t *term) prepare(ctx context.Context, sub *subscription, p *parked) (*deli
 	ev := p.ev
 	if ev == nil {
 		var err error
-		if ev, err = t.readEvent(ctx, p.seq); err != nil {
+		if ev, err = t.readEvent(ctx, sub, p.seq); err != nil {
 			return nil, err
 		}
 	}
 	again := *ev
 	again.Attempt = p.attempt
 	return &delivery{sub: sub, ev: &again, attempt: p.attempt}, nil
-}
-
-// readEvent reads one event from the log.
-func (t *term) readEvent(ctx context.Context, seq int64) (*hooks.Event, error) {
-	events, err := t.readLog(ctx, seq, 1)
-	if err != nil {
-		return nil, err
-	}
-	for _, ev := range events {
-		if ev.Seq == seq {
-			return ev, nil
-		}
-	}
-	return nil, stop(nil, "restore latchkey.event_batches, or discard the delivery (update latchkey.deliveries set status = 'discarded' ...)", "event %d is not in the log", seq)
 }

@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ const (
 	acked   outcomeKind = iota // done without a transaction: the ack is still to be written
 	durable                    // its record is committed: an ack row, or a deliveries row
 	held                       // it waits behind a failed one: its row is still to be written
+	returned                   // it was not run, because the hook is paused
 )
 
 // settler keeps the cursors: it takes outcomes as they come and writes them many at a time.
@@ -71,17 +73,19 @@ type pending struct {
 // caller holds mu.
 func (s *settler) expect(sub *subscription, seq int64, size int) {
 	sub.pending = append(sub.pending, pending{seq: seq})
+	sub.inFlight++
 	s.inFlight++
 	s.bytes += size
 }
 
-// waitRoom waits until more may be dispatched.
-func (s *settler) waitRoom(ctx context.Context) error {
+// waitRoom waits until less than so many deliveries are under way, and their events fit into memory.
+func (s *settler) waitRoom(ctx context.Context, deliveries int) error {
 	for {
 		s.mu.Lock()
-		ok := s.inFlight < windowDeliveries && s.bytes < windowBytes
+		ok := s.inFlight < deliveries && s.bytes < windowBytes*deliveries/windowDeliveries
 		s.mu.Unlock()
 		if ok {
+			signal(s.room) // others may wait too
 			return nil
 		}
 		select {
@@ -165,6 +169,9 @@ func (s *settler) urgent() bool {
 	return len(s.waiters) > 0 || s.inFlight > windowDeliveries/2 || s.bytes > windowBytes/2 || s.t.l.progress.waitedFor()
 }
 
+// sweeping is what a sweep looks at: every subscription, and the runs that have come to their end.
+type sweeping struct{ all, ended []*subscription }
+
 // move is what one write does for a subscription.
 type move struct {
 	sub    *subscription
@@ -180,9 +187,18 @@ func (s *settler) flush(ctx context.Context) error {
 	s.arrived, s.waiters = nil, nil
 	sweep := time.Since(s.lastSweep) >= s.t.l.timing.sweep
 	moves := s.settle(arrived, sweep)
+	var swept sweeping
+	if sweep {
+		swept.all = slices.Clone(s.t.subscriptions)
+		for _, sub := range swept.all {
+			if sub.ends() {
+				swept.ended = append(swept.ended, sub)
+			}
+		}
+	}
 	s.mu.Unlock()
 
-	if err := s.write(ctx, arrived, moves, sweep); err != nil {
+	if err := s.write(ctx, arrived, moves, swept); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -194,6 +210,7 @@ func (s *settler) flush(ctx context.Context) error {
 	}
 	s.inFlight -= len(arrived)
 	for _, o := range arrived {
+		o.sub.inFlight--
 		s.bytes -= o.size
 	}
 	settled := s.settled()
@@ -212,7 +229,7 @@ func (s *settler) settle(arrived []outcome, all bool) []move {
 	for _, o := range arrived {
 		p := o.sub.pending
 		i := sort.Search(len(p), func(i int) bool { return p[i].seq >= o.seq })
-		p[i].done = true
+		p[i].done = o.kind != returned
 		m := touched[o.sub]
 		if m == nil {
 			m = &move{sub: o.sub}
@@ -231,7 +248,7 @@ func (s *settler) settle(arrived []outcome, all bool) []move {
 		if m == nil {
 			m = &move{sub: sub}
 		}
-		m.cursor = sub.advance(s.reached)
+		m.cursor = sub.advance()
 		above := m.acks[:0]
 		for _, seq := range m.acks {
 			if seq > m.cursor {
@@ -248,7 +265,7 @@ func (s *settler) settle(arrived []outcome, all bool) []move {
 }
 
 // advance drops the settled beginning and returns the cursor: all up to it is settled.
-func (sub *subscription) advance(reached int64) int64 {
+func (sub *subscription) advance() int64 {
 	n := 0
 	for n < len(sub.pending) && sub.pending[n].done {
 		n++
@@ -257,21 +274,37 @@ func (sub *subscription) advance(reached int64) int64 {
 	if len(sub.pending) > 0 {
 		return sub.pending[0].seq - 1
 	}
-	return max(reached, sub.cursor)
+	return max(sub.reached, sub.cursor)
 }
 
-// settled is the lowest cursor, in memory. The caller holds mu.
+// ends reports whether a run has come to its end. The caller holds the settler's mu.
+func (sub *subscription) ends() bool {
+	return sub.kind != kindLive && sub.status == statusActive && sub.until > 0 && sub.cursor >= sub.until
+}
+
+// drained reports whether nothing of a subscription is under way.
+func (s *settler) drained(sub *subscription) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sub.inFlight == 0
+}
+
+// settled is the lowest cursor of the hooks' ordinary runs, in memory; those that are paused don't count. The caller holds mu.
 func (s *settler) settled() int64 {
 	lowest := s.reached
 	for _, sub := range s.t.subscriptions {
-		if len(sub.pending) > 0 {
+		switch {
+		case !sub.ordinary():
+		case len(sub.pending) > 0:
 			lowest = min(lowest, sub.pending[0].seq-1)
+		default:
+			lowest = min(lowest, sub.reached)
 		}
 	}
 	return lowest
 }
 
-func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sweep bool) error {
+func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sweep sweeping) error {
 	q := &pgx.Batch{}
 	queueHeld(q, arrived)
 	ids, cursors := make([]int64, 0, len(moves)), make([]int64, 0, len(moves))
@@ -286,13 +319,14 @@ func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sw
 	if len(ids) > 0 {
 		q.Queue(`update latchkey.subscriptions s set cursor_seq = m.cursor from unnest($1::bigint[], $2::bigint[]) as m (id, cursor) where s.id = m.id`, ids, cursors)
 	}
-	if sweep {
-		for _, sub := range s.t.subscriptions {
-			if sub.swept < sub.cursor {
-				q.Queue(`delete from latchkey.acks where subscription_id = $1 and seq <= $2`, sub.id, sub.cursor)
-				q.Queue(`delete from latchkey.ack_batches where subscription_id = $1 and max_seq <= $2`, sub.id, sub.cursor)
-			}
+	for _, sub := range sweep.all {
+		if sub.swept < sub.cursor {
+			q.Queue(`delete from latchkey.acks where subscription_id = $1 and seq <= $2`, sub.id, sub.cursor)
+			q.Queue(`delete from latchkey.ack_batches where subscription_id = $1 and max_seq <= $2`, sub.id, sub.cursor)
 		}
+	}
+	for _, sub := range sweep.ended {
+		q.Queue(`update latchkey.subscriptions set status = 'done', finished_at = now() where id = $1 and status = 'active'`, sub.id)
 	}
 	if q.Len() == 0 {
 		return nil
@@ -303,10 +337,13 @@ func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sw
 		return fmt.Errorf("store acks: %w", lostOr(err))
 	}
 	s.t.step(stepSettled)
-	for _, sub := range s.t.subscriptions {
-		if sweep {
-			sub.swept = sub.cursor
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range sweep.all {
+		sub.swept = sub.cursor
+	}
+	for _, sub := range sweep.ended {
+		sub.status = statusDone
 	}
 	return nil
 }

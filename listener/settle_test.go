@@ -17,7 +17,18 @@ import (
 
 // newBooks is a settler whose writes the test does itself.
 func newBooks(subs ...*subscription) *settler {
+	for _, sub := range subs {
+		sub.kind, sub.status = kindLive, statusActive
+	}
 	return newSettler(&term{subscriptions: subs, l: &Listener{progress: newProgress(), timing: defaultTiming()}})
+}
+
+// reach says that all is dispatched up to seq.
+func reach(s *settler, seq int64) {
+	s.reached = seq
+	for _, sub := range s.t.subscriptions {
+		sub.reached = seq
+	}
 }
 
 // wrote does what a successful write does to the cursors.
@@ -30,7 +41,7 @@ func wrote(moves []move) {
 func expectAll(s *settler, sub *subscription, seqs ...int64) {
 	for _, seq := range seqs {
 		s.expect(sub, seq, 10)
-		s.reached = max(s.reached, seq)
+		reach(s, max(s.reached, seq))
 	}
 }
 
@@ -46,9 +57,9 @@ func TestSettle(t *testing.T) {
 	t.Parallel()
 	sub := &subscription{id: 1, cursor: 4}
 	s := newBooks(sub)
-	s.reached = 4
+	reach(s, 4)
 	expectAll(s, sub, 5, 7, 8, 10)
-	s.reached = 12 // 11 and 12 are not this hook's, nor are 6 and 9
+	reach(s, 12) // 11 and 12 are not this hook's, nor are 6 and 9
 	for _, step := range []struct {
 		name    string
 		arrived []outcome
@@ -111,7 +122,7 @@ func TestSettleAnyOrder(t *testing.T) {
 		start := rapid.Int64Range(0, 5).Draw(t, "start")
 		subs := []*subscription{{id: 1, cursor: start}, {id: 2, cursor: start}, {id: 3, cursor: start}}
 		s := newBooks(subs...)
-		s.reached = start
+		reach(s, start)
 		type book struct{ expected, settled, acks, rows map[int64]bool }
 		books := map[*subscription]book{}
 		for _, sub := range subs {
@@ -120,7 +131,7 @@ func TestSettleAnyOrder(t *testing.T) {
 		var running []outcome
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			for range rapid.IntRange(0, 4).Draw(t, "events") {
-				s.reached++
+				reach(s, s.reached+1)
 				for _, sub := range subs {
 					if rapid.Bool().Draw(t, "wanted") {
 						s.expect(sub, s.reached, 1)
@@ -191,7 +202,7 @@ func TestSettlerFlush(t *testing.T) {
 		expectAll(s, sub, 1, 2)
 		s.inFlight += windowDeliveries - 2
 		roomy := make(chan error, 1)
-		go func() { roomy <- s.waitRoom(t.Context()) }()
+		go func() { roomy <- s.waitRoom(t.Context(), windowDeliveries) }()
 		synctest.Wait()
 		if len(roomy) > 0 {
 			t.Fatal("there is room in a full window")
@@ -223,14 +234,14 @@ func TestWaitRoomByBytes(t *testing.T) {
 	t.Parallel()
 	s := newBooks()
 	s.expect(&subscription{}, 1, windowBytes-1)
-	if err := s.waitRoom(t.Context()); err != nil {
+	if err := s.waitRoom(t.Context(), windowDeliveries); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(&subscription{}, 1, 1)
 	why := errors.New("the term ends")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if err := s.waitRoom(ctx); !errors.Is(err, why) {
+	if err := s.waitRoom(ctx, windowDeliveries); !errors.Is(err, why) {
 		t.Errorf("a window full of bytes has room: %v", err)
 	}
 	if err := s.sync(ctx); !errors.Is(err, why) {

@@ -28,6 +28,7 @@ type term struct {
 
 	start         position
 	nextSeq       int64
+	logEnd        int64 // the first seq that the log has no room for yet
 	asyncCommit   bool // the server's default is synchronous_commit = off
 	shapes        *shapes
 	subscriptions []*subscription
@@ -41,6 +42,9 @@ type term struct {
 
 	stopping chan struct{} // closed when no new work is to begin
 	yield    chan struct{} // closed when a process with newer hooks waits
+
+	controlled chan struct{} // someone has changed subscriptions or deliveries
+	controls   int64         // how often, as the lease says
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.
@@ -61,9 +65,9 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	defer fail(nil)
 	hookCtx, endHooks := context.WithCancel(work) // ends when hooks have had their time to finish
 	defer endHooks()
-	t.stopping, t.yield = make(chan struct{}), make(chan struct{})
+	t.stopping, t.yield, t.controlled = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 
-	timeout, err := t.open(ctx, unclean)
+	timeout, behind, err := t.open(ctx, unclean)
 	if err != nil {
 		return err
 	}
@@ -91,6 +95,12 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	guard(&in, "lease", func() error { return t.renew(input) })
 	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
 	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
+	serve := func(sub *subscription) { guard(&in, "catch up", func() error { return t.catchUp(input, sub) }) }
+	for _, sub := range behind {
+		serve(sub)
+	}
+	guard(&in, "control", func() error { return t.control(input, serve) })
+	guard(&in, "retention", func() error { return t.retain(input) })
 	stopSettling := make(chan struct{})
 	var settle errgroup.Group
 	guard(&settle, "settle", func() error { return t.settler.run(work, stopSettling) })
@@ -132,23 +142,32 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	return t.end(ctx, context.Cause(work), clean)
 }
 
-// open reads the state and starts the stream. It returns the server's timeout for silent connections.
-func (t *term) open(ctx context.Context, unclean bool) (time.Duration, error) {
+// open reads the state and starts the stream. It returns the server's timeout for silent connections, and who is to catch up.
+func (t *term) open(ctx context.Context, unclean bool) (timeout time.Duration, behind []*subscription, err error) {
 	start, err := t.prepareSlot(ctx)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	t.start, t.nextSeq = start.position, start.nextSeq
 	t.shapes, t.retries, t.settler = newShapes(t.pool), newRetries(), newSettler(t)
-	if err := t.loadSubscriptions(ctx); err != nil {
-		return 0, err
+	if err := t.extendLog(ctx); err != nil {
+		return 0, nil, err
 	}
-	t.settler.reached = t.nextSeq - 1
-	for _, sub := range t.subscriptions {
-		t.settler.reached = min(t.settler.reached, sub.cursor)
+	if err := t.pool.QueryRow(ctx, `select control from latchkey.lease where group_name = $1`, t.cfg.Group).Scan(&t.controls); err != nil {
+		return 0, nil, fmt.Errorf("read the lease: %w", err)
+	}
+	if err := t.loadSubscriptions(ctx); err != nil {
+		return 0, nil, err
 	}
 	t.inbox = newInbox(t.start)
-	t.dispatch = newDispatcher(t, t.nextSeq-1, unclean)
+	t.dispatch = newDispatcher(t, t.nextSeq-1)
+	behind = t.attach(unclean)
+	t.settler.reached = t.dispatch.next - 1
+	for _, sub := range t.subscriptions {
+		if err := t.checkLog(ctx, sub); err != nil {
+			return 0, nil, err
+		}
+	}
 	for range t.cfg.Lanes {
 		t.lanes = append(t.lanes, newLane(t))
 	}
@@ -158,13 +177,13 @@ func (t *term) open(ctx context.Context, unclean bool) (time.Duration, error) {
 	var timeoutMS string
 	if err := t.pool.QueryRow(ctx, `select setting, current_setting('synchronous_commit') = 'off' from pg_settings where name = 'wal_sender_timeout'`).
 		Scan(&timeoutMS, &t.asyncCommit); err != nil {
-		return 0, fmt.Errorf("read the server's settings: %w", err)
+		return 0, nil, fmt.Errorf("read the server's settings: %w", err)
 	}
 	if err := t.startStream(ctx, start); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	t.stream = newStream(t.replication, t.start.done)
-	return time.Duration(parseInt(timeoutMS)) * time.Millisecond, nil
+	return time.Duration(parseInt(timeoutMS)) * time.Millisecond, behind, nil
 }
 
 func (t *term) allLanes() []*lane {

@@ -9,6 +9,7 @@
 -- subscriptions    one per hook and run, with its cursor
 -- acks, ack_batches  what is settled above a cursor
 -- deliveries       a row for each delivery that failed, or waits behind one that did
+-- backfills        rows that a table has already, read to be given to one hook: how far, and what waits
 
 -- +goose Up
 create schema latchkey;
@@ -31,7 +32,9 @@ create table latchkey.lease (
     -- the owner's hooks, and until when a process with newer ones is known to wait
     hook_set     bigint      not null default 0,
     wanted_set   bigint      not null default 0,
-    wanted_until timestamptz not null default '-infinity'
+    wanted_until timestamptz not null default '-infinity',
+    -- raised by whoever changes subscriptions or deliveries from outside: the owner then reads them again
+    control      bigint      not null default 0
 );
 
 -- Every set of hooks that a process of the group has registered; the newest has the highest number.
@@ -57,7 +60,9 @@ create table latchkey.position (
     partial_commit_lsn pg_lsn not null default '0/0',
     partial_ordinal    bigint not null default 0,
     next_seq           bigint not null default 1,
-    unreadable_lsn     pg_lsn not null default '0/0'
+    unreadable_lsn     pg_lsn not null default '0/0',
+    -- the first event that the log still has: retention moves it
+    first_seq          bigint not null default 1
 );
 comment on column latchkey.position.done_lsn is 'end of the last transaction that is stored whole; only this is acknowledged';
 comment on column latchkey.position.unreadable_lsn is 'commit of the transaction that stopped the listener: the one that skip may pass over';
@@ -84,7 +89,7 @@ create table latchkey.event_batches (
     -- of events, so that a reader can stop before it has read too much
     bytes        bigint      not null,
     primary key (group_name, first_seq)
-);
+) partition by range (group_name, first_seq);
 comment on column latchkey.event_batches.events is 'a JSON array, one element an event, in the order of seq; read it through latchkey.events';
 
 -- lz4 costs a tenth of pglz here; a server built without it keeps its default.
@@ -94,6 +99,43 @@ begin
     alter table latchkey.event_batches alter column events set compression lz4;
 exception when feature_not_supported then
     null;
+end $$;
+-- +goose StatementEnd
+
+-- make_partition makes the part of the log that begins at an event and returns where it ends. By LIKE and ATTACH, whose
+-- locks let readers and writers go on; CREATE ... PARTITION OF would queue behind a pg_dump, and ingest behind it. Made and
+-- dropped as their owner, so that the listener's role needs no right to change the schema.
+-- +goose StatementBegin
+create function latchkey.make_partition(p_group text, p_from bigint, p_events bigint) returns bigint
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    part text := format('event_batches_%s_%s', p_group, p_from);
+begin
+    if to_regclass(format('latchkey.%I', part)) is null then
+        execute format('create table latchkey.%I (like latchkey.event_batches including all)', part);
+        execute format('alter table latchkey.event_batches attach partition latchkey.%I for values from (%L, %s) to (%L, %s)',
+            part, p_group, p_from, p_group, p_from + p_events);
+    end if;
+    return p_from + p_events;
+end $$;
+-- +goose StatementEnd
+
+-- partitions tells of the log's parts: where each begins and ends.
+create view latchkey.partitions as
+select c.oid::regclass as part, m[1] as group_name, m[2]::bigint as from_seq, m[4]::bigint as to_seq
+  from pg_inherits i join pg_class c on c.oid = i.inhrelid
+ cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('([a-z0-9_]+)', '(\d+)'\) TO \('([a-z0-9_]+)', '(\d+)'\)$r$) as m
+ where i.inhparent = 'latchkey.event_batches'::regclass;
+
+-- drop_partition drops a part of the log whose events are all below p_seq. The caller sets lock_timeout.
+-- +goose StatementBegin
+create function latchkey.drop_partition(p_part regclass, p_seq bigint) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if not exists (select from latchkey.partitions where part = p_part and to_seq <= p_seq) then
+        raise exception 'latchkey: % is no part of the log that lies below event %', p_part, p_seq;
+    end if;
+    execute format('drop table %s', p_part);
 end $$;
 -- +goose StatementEnd
 
@@ -110,12 +152,18 @@ create table latchkey.subscriptions (
     group_name text   not null references latchkey.owner on delete cascade,
     table_name text   not null,
     hook       text   not null,
-    -- 0 is the ordinary run, others are replays
+    -- 0 is the ordinary run, others are replays and backfills
     run        bigint not null default 0,
-    status     text   not null default 'active' check (status in ('active', 'paused')),
+    kind       text   not null default 'live' check (kind in ('live', 'replay', 'backfill')),
+    status     text   not null default 'active' check (status in ('active', 'paused', 'done')),
     start_lsn  pg_lsn not null,
+    first_seq  bigint not null default 1,
     cursor_seq bigint not null,
-    created_at timestamptz not null default now(),
+    -- where a replay ends; of a backfill, what is read so far
+    until_seq  bigint,
+    created_at  timestamptz not null default now(),
+    paused_at   timestamptz,
+    finished_at timestamptz,
     unique (group_name, table_name, hook, run)
 ) with (fillfactor = 50);
 comment on column latchkey.subscriptions.start_lsn is 'events that committed before it are not this hook''s';
@@ -144,11 +192,34 @@ create table latchkey.deliveries (
     attempt         int    not null default 0,
     next_attempt_at timestamptz,
     last_error      text,
+    -- its event, once retention has taken that from the log
+    event           text,
+    -- when someone asked to retry or discard it
+    asked_at        timestamptz,
     created_at      timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
     primary key (subscription_id, seq)
 ) with (fillfactor = 70);
+create index deliveries_asked on latchkey.deliveries (subscription_id, seq) where asked_at is not null;
 create index deliveries_unfinished on latchkey.deliveries (subscription_id, seq) where status in ('running', 'retry', 'held', 'dead');
+
+create table latchkey.backfills (
+    subscription_id bigint primary key references latchkey.subscriptions on delete cascade,
+    -- the key of the last row read; null before the first
+    last_key  text[],
+    estimated bigint  not null,
+    complete  boolean not null default false
+);
+
+-- As event_batches, for one run of one hook. seq counts from 1.
+create table latchkey.backfill_batches (
+    subscription_id bigint not null references latchkey.subscriptions on delete cascade,
+    first_seq       bigint not null,
+    last_seq        bigint not null,
+    events          text   not null,
+    bytes           bigint not null,
+    primary key (subscription_id, first_seq)
+);
 
 create view latchkey.events as
 select b.group_name,

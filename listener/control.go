@@ -1,0 +1,160 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What an operator changes (see operator.go), the owner reads again: whoever writes it raises latchkey.lease.control, and
+// the owner sees that when it renews the lease, so nothing else has to ask.
+
+// control reads again as often as it is told to.
+func (t *term) control(ctx context.Context, serve func(*subscription)) error {
+	for {
+		select {
+		case <-t.controlled:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := t.readAgain(ctx, serve); err != nil {
+			return err
+		}
+	}
+}
+
+// readAgain takes in new runs, what was paused and resumed, and dead deliveries that are to be tried again or dropped.
+func (t *term) readAgain(ctx context.Context, serve func(*subscription)) error {
+	stored, err := t.readSubscriptions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, now := range stored {
+		i := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.id == now.id })
+		if i < 0 {
+			if err := t.takeIn(ctx, now, serve); err != nil {
+				return err
+			}
+			continue
+		}
+		sub := t.subscriptions[i]
+		switch wasPaused := sub.isPaused(); {
+		case now.status == statusPaused && !wasPaused:
+			t.pause(sub)
+		case now.status == statusActive && wasPaused:
+			if err := t.resume(ctx, sub, serve); err != nil {
+				return err
+			}
+		}
+	}
+	return t.readAsked(ctx)
+}
+
+// takeIn begins with a subscription that is new.
+func (t *term) takeIn(ctx context.Context, sub *subscription, serve func(*subscription)) error {
+	one := []*subscription{sub}
+	if err := t.loadSettled(ctx, one); err != nil {
+		return err
+	}
+	if err := t.loadParked(ctx, one); err != nil {
+		return err
+	}
+	t.settler.mu.Lock()
+	t.subscriptions = append(t.subscriptions, sub)
+	t.settler.mu.Unlock()
+	if sub.status == statusActive {
+		serve(sub)
+	}
+	return nil
+}
+
+// pause ends what is served to a hook. What waits in the lanes is given back; what runs ends.
+func (t *term) pause(sub *subscription) {
+	t.dispatch.handing.Lock()
+	sub.paused.Store(true)
+	if sub.live {
+		t.dispatch.remove(sub)
+	}
+	t.dispatch.handing.Unlock()
+	t.settler.mu.Lock()
+	sub.status = statusPaused
+	t.settler.mu.Unlock()
+	signal(t.settler.wake) // those who wait for a position wait for it no more
+	t.log.Info("a hook is paused", "hook", sub.after.Name, "table", sub.after.Table, "run", sub.run)
+}
+
+// resume goes on from the cursor, once nothing of before the pause is under way: what was given back is behind it.
+func (t *term) resume(ctx context.Context, sub *subscription, serve func(*subscription)) error {
+	for !t.settler.drained(sub) {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	var cursor int64
+	if err := t.pool.QueryRow(ctx, `select cursor_seq from latchkey.subscriptions where id = $1`, sub.id).Scan(&cursor); err != nil {
+		return fmt.Errorf("read the cursor of hook %s: %w", sub.after.Name, err)
+	}
+	fresh := &subscription{id: sub.id, settled: map[int64]bool{}}
+	if err := t.loadSettled(ctx, []*subscription{fresh}); err != nil {
+		return err
+	}
+	t.settler.mu.Lock()
+	sub.status, sub.cursor, sub.reached, sub.pending, sub.settled = statusActive, cursor, cursor, nil, fresh.settled
+	t.settler.mu.Unlock()
+	sub.unclean = false
+	sub.paused.Store(false)
+	t.log.Info("a hook is resumed", "hook", sub.after.Name, "table", sub.after.Table, "run", sub.run)
+	sub.mu.Lock()
+	for _, g := range sub.parked {
+		t.retries.push(sub, g, time.Now())
+	}
+	sub.mu.Unlock()
+	serve(sub)
+	return nil
+}
+
+// readAsked takes in the deliveries that someone asked to retry or to discard.
+func (t *term) readAsked(ctx context.Context) error {
+	rows, err := t.pool.Query(ctx, `select d.subscription_id, d.seq, d.status, d.attempt, d.entities
+		from latchkey.deliveries d join latchkey.subscriptions s on s.id = d.subscription_id
+		where s.group_name = $1 and d.asked_at is not null and d.status in ('retry', 'discarded') order by d.subscription_id, d.seq`, t.cfg.Group)
+	if err != nil {
+		return fmt.Errorf("read what was asked for: %w", err)
+	}
+	type asked struct {
+		id, seq  int64
+		status   string
+		attempt  int
+		entities []string
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a asked, err error) {
+		err = row.Scan(&a.id, &a.seq, &a.status, &a.attempt, &a.entities)
+		return a, err
+	})
+	if err != nil {
+		return fmt.Errorf("read what was asked for: %w", err)
+	}
+	for _, a := range all {
+		i := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.id == a.id })
+		if i < 0 {
+			continue // of a hook that this process doesn't have
+		}
+		sub := t.subscriptions[i]
+		p := &parked{seq: a.seq, attempt: a.attempt, entities: a.entities, written: true}
+		if g := sub.revive(p, a.status == "discarded"); g != nil {
+			t.retries.push(sub, g, time.Now())
+		}
+	}
+	// What is discarded asks for nothing more; what is to be retried does until its attempt begins.
+	_, err = t.pool.Exec(ctx, `update latchkey.deliveries d set asked_at = null from latchkey.subscriptions s
+		where s.id = d.subscription_id and s.group_name = $1 and d.asked_at is not null and d.status = 'discarded'`, t.cfg.Group)
+	if err != nil {
+		return fmt.Errorf("note what was discarded: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The log goes when it is older than Config.Retention and every hook is past it. What a failed delivery still needs of
+// it goes into that delivery's row first. Whole parts of the log are dropped, which costs nothing however big they are;
+// what is left over in the oldest part is deleted.
+const (
+	// partEvents is how many events a part of the log holds.
+	partEvents  = 1_000_000
+	retainEvery = time.Minute
+	// retainBatches bounds one look at how old the log is, and one delete.
+	retainBatches = 1000
+)
+
+// extendLog makes room in the log ahead of what is stored, half a part at least.
+func (t *term) extendLog(ctx context.Context) error {
+	if t.logEnd == 0 {
+		if err := t.pool.QueryRow(ctx, `select greatest(coalesce(max(to_seq), 0), $2) from latchkey.partitions where group_name = $1`,
+			t.cfg.Group, t.nextSeq).Scan(&t.logEnd); err != nil {
+			return fmt.Errorf("look for the log's parts: %w", err)
+		}
+	}
+	for t.logEnd-t.nextSeq < t.l.timing.part/2 {
+		if err := t.pool.QueryRow(ctx, `select latchkey.make_partition($1, $2, $3)`, t.cfg.Group, t.logEnd, t.l.timing.part).Scan(&t.logEnd); err != nil {
+			if sqlState(err) == stateNoRights {
+				return stop(err, "grant execute on function latchkey.make_partition, latchkey.drop_partition to the role of Config.DatabaseURL", "the role may not make room in the log")
+			}
+			return fmt.Errorf("make room in the log: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkLog stops where the log no longer has what a hook is to get next.
+func (t *term) checkLog(ctx context.Context, sub *subscription) error {
+	if sub.kind == kindBackfill || sub.status != statusActive {
+		return nil
+	}
+	var first int64
+	if err := t.pool.QueryRow(ctx, `select first_seq from latchkey.position where group_name = $1`, t.cfg.Group).Scan(&first); err != nil {
+		return fmt.Errorf("read where the log begins: %w", err)
+	}
+	if sub.cursor+1 >= first {
+		return nil
+	}
+	return stop(nil, fmt.Sprintf("make sure that what it missed is dealt with, then run `latchkey resume %s/%s --accept-gap`", sub.after.Table, sub.after.Name),
+		"hook %s of %s was away for longer than the log is kept: it has had events up to %d, and the log begins at %d", sub.after.Name, sub.after.Table, sub.cursor, first)
+}
+
+// retain looks after the log's size until ctx ends.
+func (t *term) retain(ctx context.Context) error {
+	ticker := time.NewTicker(t.l.timing.retain)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := t.retainOnce(ctx); err != nil && ctx.Err() == nil {
+			if !passing(err) && sqlState(err) != stateLockWait {
+				return err
+			}
+			t.log.Warn("the log could not be shortened now; it is tried again", "error", err)
+		}
+	}
+}
+
+func (t *term) retainOnce(ctx context.Context) error {
+	for {
+		upTo, more, err := t.horizon(ctx)
+		if err != nil || upTo == 0 {
+			return err
+		}
+		if err := t.forget(ctx, upTo); err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	return t.forgetSettled(ctx)
+}
+
+// horizon is the last event that may go: old enough, and settled by every hook of this program and every run. A paused
+// hook holds the log until it has been paused for Config.PausedRetention.
+func (t *term) horizon(ctx context.Context) (upTo int64, more bool, err error) {
+	var looked int
+	err = t.pool.QueryRow(ctx, `select coalesce(max(last_seq) filter (where committed_at < now() - $2::interval), 0), count(*)
+		from (select last_seq, committed_at from latchkey.event_batches where group_name = $1 order by first_seq limit $3) oldest`,
+		t.cfg.Group, t.cfg.Retention, retainBatches).Scan(&upTo, &looked)
+	if err != nil {
+		return 0, false, fmt.Errorf("look how old the log is: %w", err)
+	}
+	old := upTo
+	t.settler.mu.Lock()
+	var paused []int64
+	for _, sub := range t.subscriptions {
+		switch {
+		case sub.kind == kindBackfill || sub.status == statusDone:
+		case sub.status == statusPaused:
+			paused = append(paused, sub.id)
+		default:
+			upTo = min(upTo, sub.cursor)
+		}
+	}
+	t.settler.mu.Unlock()
+	var held *int64
+	if err := t.pool.QueryRow(ctx, `select min(cursor_seq) from latchkey.subscriptions where id = any ($1) and paused_at > now() - $2::interval`,
+		paused, t.cfg.PausedRetention).Scan(&held); err != nil {
+		return 0, false, fmt.Errorf("look what paused hooks hold: %w", err)
+	}
+	if held != nil {
+		upTo = min(upTo, *held)
+	}
+	return upTo, upTo == old && looked == retainBatches, nil
+}
+
+// forget removes the log up to an event.
+func (t *term) forget(ctx context.Context, upTo int64) error {
+	q := &pgx.Batch{}
+	q.Queue(`update latchkey.deliveries d set event = (b.events::json -> (d.seq - b.first_seq)::int)::text
+		from latchkey.subscriptions s, latchkey.event_batches b
+		where s.group_name = $1 and s.kind <> 'backfill' and d.subscription_id = s.id and d.event is null and d.seq <= $2 and d.status in ('running', 'retry', 'held', 'dead')
+		  and b.group_name = $1 and b.first_seq <= $2 and d.seq between b.first_seq and b.last_seq`, t.cfg.Group, upTo)
+	q.Queue(`update latchkey.position set first_seq = greatest(first_seq, $2 + 1) where group_name = $1`, t.cfg.Group, upTo)
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("keep the events of failed deliveries: %w", lostOr(err))
+	}
+	rows, err := t.pool.Query(ctx, `select part::oid, part::text from latchkey.partitions where group_name = $1 and to_seq <= $2 + 1`, t.cfg.Group, upTo)
+	if err != nil {
+		return fmt.Errorf("look for parts of the log that may go: %w", err)
+	}
+	type part struct {
+		ID   uint32
+		Name string
+	}
+	parts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[part])
+	if err != nil {
+		return fmt.Errorf("look for parts of the log that may go: %w", err)
+	}
+	for _, p := range parts {
+		// A dump or a long query may be reading it: who waits for that lock makes ingest wait too, so not for long.
+		if err := pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
+			q := &pgx.Batch{}
+			q.Queue(`set local lock_timeout = '100ms'`)
+			t.queueFence(q)
+			q.Queue(`select latchkey.drop_partition($1::oid::regclass, $2)`, p.ID, upTo+1)
+			return tx.SendBatch(ctx, q).Close()
+		}); err != nil {
+			return fmt.Errorf("drop %s: %w", p.Name, lostOr(err))
+		}
+		t.log.Info("a part of the log is old and settled, and was dropped", "part", p.Name)
+	}
+	q = &pgx.Batch{}
+	q.Queue(`delete from latchkey.event_batches where group_name = $1 and last_seq <= $2`, t.cfg.Group, upTo)
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("shorten the log: %w", lostOr(err))
+	}
+	return nil
+}
+
+// forgetSettled removes records of deliveries and runs that ended before the retention began.
+func (t *term) forgetSettled(ctx context.Context) error {
+	q := &pgx.Batch{}
+	q.Queue(`delete from latchkey.deliveries d using latchkey.subscriptions s where s.group_name = $1 and d.subscription_id = s.id
+		and d.status in ('done', 'discarded') and d.updated_at < now() - $2::interval and d.seq <= s.cursor_seq`, t.cfg.Group, t.cfg.Retention)
+	q.Queue(`delete from latchkey.subscriptions s where s.group_name = $1 and s.status = 'done' and s.finished_at < now() - $2::interval
+		and not exists (select from latchkey.deliveries d where d.subscription_id = s.id and d.status in ('running', 'retry', 'held', 'dead'))`, t.cfg.Group, t.cfg.Retention)
+	t.queueFence(q)
+	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
+		return fmt.Errorf("forget old deliveries: %w", lostOr(err))
+	}
+	return nil
+}
