@@ -4,6 +4,7 @@ package hooks
 const (
 	OriginApp      = "app"      // through the repositories, or raw SQL inside one of their transactions
 	OriginExternal = "external" // any other writer: psql, a migration, another service
+	OriginBackfill = "backfill" // no change: a row that the table had already, read for a backfill
 	OriginUnknown  = "unknown"  // nobody said: the trigger was off
 )
 

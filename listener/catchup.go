@@ -73,10 +73,10 @@ func (t *term) catchUp(ctx context.Context, sub *subscription) error {
 		for len(events) > 0 && events[len(events)-1].Seq > end {
 			events = events[:len(events)-1]
 		}
+		if len(events) == 0 && sub.kind != kindBackfill && next <= end || len(events) > 0 && events[0].Seq != next {
+			return stop(nil, resetFix, "event %d is missing from the log (latchkey.event_batches), and hook %s of %s has not had it", next, sub.after.Name, sub.after.Table)
+		}
 		if len(events) == 0 {
-			if sub.kind != kindBackfill && next <= end {
-				return stop(nil, resetFix, "event %d is missing from the log (latchkey.event_batches), and hook %s of %s has not had it", next, sub.after.Name, sub.after.Table)
-			}
 			// A replay may end where the dispatcher has not been yet; the command of a backfill reads on.
 			select {
 			case <-time.After(100 * time.Millisecond):

@@ -25,7 +25,9 @@ func (l *Listener) SetTiming(lease, renew, look, sweep time.Duration) {
 }
 
 // SetRetention sets how often the log is looked at, and how many events a part of it holds.
-func (l *Listener) SetRetention(every time.Duration, part int64) { l.timing.retain, l.timing.part = every, part }
+func (l *Listener) SetRetention(every time.Duration, part int64) {
+	l.timing.retain, l.timing.part = every, part
+}
 
 // Wait is how long to wait after the attempt-th failure.
 func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }

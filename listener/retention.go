@@ -74,57 +74,56 @@ func (t *term) retain(ctx context.Context) error {
 }
 
 func (t *term) retainOnce(ctx context.Context) error {
-	for {
-		upTo, more, err := t.horizon(ctx)
+	for more := true; more; {
+		var upTo int64
+		err := pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) (err error) {
+			if upTo, more, err = t.horizon(ctx, tx); err != nil || upTo == 0 {
+				return err
+			}
+			return t.keepEvents(ctx, tx, upTo)
+		})
 		if err != nil || upTo == 0 {
 			return err
 		}
 		if err := t.forget(ctx, upTo); err != nil {
 			return err
 		}
-		if !more {
-			break
-		}
 	}
 	return t.forgetSettled(ctx)
 }
 
 // horizon is the last event that may go: old enough, and settled by every hook of this program and every run. A paused
-// hook holds the log until it has been paused for Config.PausedRetention.
-func (t *term) horizon(ctx context.Context) (upTo int64, more bool, err error) {
+// hook holds the log until it has been paused for Config.PausedRetention. The position is locked, as by who resumes a
+// hook, so that none comes to need what is just going.
+func (t *term) horizon(ctx context.Context, tx pgx.Tx) (upTo int64, more bool, err error) {
 	var looked int
-	err = t.pool.QueryRow(ctx, `select coalesce(max(last_seq) filter (where committed_at < now() - $2::interval), 0), count(*)
+	err = tx.QueryRow(ctx, `select coalesce(max(last_seq) filter (where committed_at < now() - $2::interval), 0), count(*)
 		from (select last_seq, committed_at from latchkey.event_batches where group_name = $1 order by first_seq limit $3) oldest`,
 		t.cfg.Group, t.cfg.Retention, retainBatches).Scan(&upTo, &looked)
-	if err != nil {
-		return 0, false, fmt.Errorf("look how old the log is: %w", err)
+	if err != nil || upTo == 0 {
+		return 0, false, explain(err, "look how old the log is")
 	}
-	old := upTo
+	if _, err := tx.Exec(ctx, `select from latchkey.position where group_name = $1 for update`, t.cfg.Group); err != nil {
+		return 0, false, explain(err, "lock the position")
+	}
+	var ours []int64
 	t.settler.mu.Lock()
-	var paused []int64
 	for _, sub := range t.subscriptions {
-		switch {
-		case sub.kind == kindBackfill || sub.status == statusDone:
-		case sub.status == statusPaused:
-			paused = append(paused, sub.id)
-		default:
-			upTo = min(upTo, sub.cursor)
-		}
+		ours = append(ours, sub.id)
 	}
 	t.settler.mu.Unlock()
-	var held *int64
-	if err := t.pool.QueryRow(ctx, `select min(cursor_seq) from latchkey.subscriptions where id = any ($1) and paused_at > now() - $2::interval`,
-		paused, t.cfg.PausedRetention).Scan(&held); err != nil {
-		return 0, false, fmt.Errorf("look what paused hooks hold: %w", err)
+	var needed int64
+	err = tx.QueryRow(ctx, `select coalesce(min(cursor_seq), $4) from latchkey.subscriptions
+		where group_name = $1 and (id = any ($2) or run > 0) and kind <> 'backfill' and status <> 'done' and not (status = 'paused' and paused_at < now() - $3::interval)`,
+		t.cfg.Group, ours, t.cfg.PausedRetention, upTo).Scan(&needed)
+	if err != nil {
+		return 0, false, explain(err, "look what hooks still need")
 	}
-	if held != nil {
-		upTo = min(upTo, *held)
-	}
-	return upTo, upTo == old && looked == retainBatches, nil
+	return min(upTo, needed), needed >= upTo && looked == retainBatches, nil
 }
 
-// forget removes the log up to an event.
-func (t *term) forget(ctx context.Context, upTo int64) error {
+// keepEvents puts the events up to one into the rows of the failed deliveries that still need them.
+func (t *term) keepEvents(ctx context.Context, tx pgx.Tx, upTo int64) error {
 	q := &pgx.Batch{}
 	q.Queue(`update latchkey.deliveries d set event = (b.events::json -> (d.seq - b.first_seq)::int)::text
 		from latchkey.subscriptions s, latchkey.event_batches b
@@ -132,9 +131,11 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 		  and b.group_name = $1 and b.first_seq <= $2 and d.seq between b.first_seq and b.last_seq`, t.cfg.Group, upTo)
 	q.Queue(`update latchkey.position set first_seq = greatest(first_seq, $2 + 1) where group_name = $1`, t.cfg.Group, upTo)
 	t.queueFence(q)
-	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
-		return fmt.Errorf("keep the events of failed deliveries: %w", lostOr(err))
-	}
+	return explain(lostOr(tx.SendBatch(ctx, q).Close()), "keep the events of failed deliveries")
+}
+
+// forget removes the log up to an event.
+func (t *term) forget(ctx context.Context, upTo int64) error {
 	rows, err := t.pool.Query(ctx, `select part::oid, part::text from latchkey.partitions where group_name = $1 and to_seq <= $2 + 1`, t.cfg.Group, upTo)
 	if err != nil {
 		return fmt.Errorf("look for parts of the log that may go: %w", err)
@@ -149,18 +150,21 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 	}
 	for _, p := range parts {
 		// A dump or a long query may be reading it: who waits for that lock makes ingest wait too, so not for long.
+		var dropped bool
 		if err := pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
 			q := &pgx.Batch{}
 			q.Queue(`set local lock_timeout = '100ms'`)
 			t.queueFence(q)
-			q.Queue(`select latchkey.drop_partition($1::oid::regclass, $2)`, p.ID, upTo+1)
+			q.Queue(`select latchkey.drop_partition($1::oid::regclass, $2)`, p.ID, upTo+1).QueryRow(func(row pgx.Row) error { return row.Scan(&dropped) })
 			return tx.SendBatch(ctx, q).Close()
 		}); err != nil {
 			return fmt.Errorf("drop %s: %w", p.Name, lostOr(err))
 		}
-		t.log.Info("a part of the log is old and settled, and was dropped", "part", p.Name)
+		if dropped {
+			t.log.Info("a part of the log is old and settled, and was dropped", "part", p.Name)
+		}
 	}
-	q = &pgx.Batch{}
+	q := &pgx.Batch{}
 	q.Queue(`delete from latchkey.event_batches where group_name = $1 and last_seq <= $2`, t.cfg.Group, upTo)
 	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
@@ -179,6 +183,13 @@ func (t *term) forgetSettled(ctx context.Context) error {
 	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("forget old deliveries: %w", lostOr(err))
+	}
+	return nil
+}
+
+func explain(err error, doing string) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
 }

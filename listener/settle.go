@@ -34,10 +34,10 @@ type outcome struct {
 type outcomeKind uint8
 
 const (
-	acked   outcomeKind = iota // done without a transaction: the ack is still to be written
-	durable                    // its record is committed: an ack row, or a deliveries row
-	held                       // it waits behind a failed one: its row is still to be written
-	returned                   // it was not run, because the hook is paused
+	acked    outcomeKind = iota // done without a transaction: the ack is still to be written
+	durable                     // its record is committed: an ack row, or a deliveries row
+	held                        // it waits behind a failed one: its row is still to be written
+	returned                    // it was not run, because the hook is paused
 )
 
 // settler keeps the cursors: it takes outcomes as they come and writes them many at a time.

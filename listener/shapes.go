@@ -8,20 +8,19 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // shapes keeps what tables looked like, by id: stored rows name the shape that they were stored with.
 type shapes struct {
-	pool *pgxpool.Pool
+	db   Querier
 	mu   sync.Mutex
 	byID map[int64]*hooks.Shape
 }
 
-func newShapes(pool *pgxpool.Pool) *shapes {
-	return &shapes{pool: pool, byID: map[int64]*hooks.Shape{}}
+func newShapes(db Querier) *shapes {
+	return &shapes{db: db, byID: map[int64]*hooks.Shape{}}
 }
 
 // describe finds or stores the shape that a Relation message tells of.
@@ -52,7 +51,7 @@ func (s *shapes) describe(ctx context.Context, m relationMessage) (*hooks.Shape,
 		select id from made union all
 		select id from latchkey.relations where schema_name = $1 and table_name = $2 and columns = $3 and type_oids = $4 and key_columns = $5 limit 1`
 	store := func() error {
-		return s.pool.QueryRow(ctx, describe, shape.Schema, shape.Table, shape.Columns, oids, key).Scan(&shape.ID)
+		return s.db.QueryRow(ctx, describe, shape.Schema, shape.Table, shape.Columns, oids, key).Scan(&shape.ID)
 	}
 	err = store()
 	if errors.Is(err, pgx.ErrNoRows) { // another group was faster, just now: the next statement sees what it stored
@@ -80,7 +79,7 @@ func (s *shapes) primaryKey(ctx context.Context, m relationMessage) ([]string, e
 		{`select key_columns from latchkey.relations where schema_name = $1 and table_name = $2 order by id desc limit 1`, []any{m.schema, m.table}},
 	} {
 		var key []string
-		err := s.pool.QueryRow(ctx, q.sql, q.args...).Scan(&key)
+		err := s.db.QueryRow(ctx, q.sql, q.args...).Scan(&key)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return nil, fmt.Errorf("find the key of %s.%s: %w", m.schema, m.table, err)
 		}
@@ -106,7 +105,7 @@ func (s *shapes) get(ctx context.Context, id int64) (*hooks.Shape, error) {
 	}
 	shape := &hooks.Shape{ID: id}
 	var oids []int64
-	err := s.pool.QueryRow(ctx, `select schema_name, table_name, columns, type_oids, key_columns from latchkey.relations where id = $1`, id).
+	err := s.db.QueryRow(ctx, `select schema_name, table_name, columns, type_oids, key_columns from latchkey.relations where id = $1`, id).
 		Scan(&shape.Schema, &shape.Table, &shape.Columns, &oids, &shape.Key)
 	if err != nil {
 		return nil, fmt.Errorf("read relation %d: %w", id, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -189,13 +190,14 @@ func replicationConfig(url, applicationName string) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{
-		"replication": "database", "application_name": applicationName, "client_encoding": "UTF8",
-		"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex",
-	} {
-		config.RuntimeParams[name] = value
-	}
+	maps.Copy(config.RuntimeParams, rowSettings)
+	maps.Copy(config.RuntimeParams, map[string]string{"replication": "database", "application_name": applicationName, "client_encoding": "UTF8"})
 	return config, nil
+}
+
+// rowSettings make values have one form.
+var rowSettings = map[string]string{
+	"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex",
 }
 
 func parseInt(s string) int64 {

@@ -29,7 +29,7 @@ type term struct {
 	start         position
 	nextSeq       int64
 	logEnd        int64 // the first seq that the log has no room for yet
-	asyncCommit   bool // the server's default is synchronous_commit = off
+	asyncCommit   bool  // the server's default is synchronous_commit = off
 	shapes        *shapes
 	subscriptions []*subscription
 	inbox         *inbox

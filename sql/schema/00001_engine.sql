@@ -127,15 +127,22 @@ select c.oid::regclass as part, m[1] as group_name, m[2]::bigint as from_seq, m[
  cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('([a-z0-9_]+)', '(\d+)'\) TO \('([a-z0-9_]+)', '(\d+)'\)$r$) as m
  where i.inhparent = 'latchkey.event_batches'::regclass;
 
--- drop_partition drops a part of the log whose events are all below p_seq. The caller sets lock_timeout.
+-- drop_partition drops a part of the log if its events are all below p_seq: those of its last batch may go on beyond its
+-- end. The caller sets lock_timeout.
 -- +goose StatementBegin
-create function latchkey.drop_partition(p_part regclass, p_seq bigint) returns void
+create function latchkey.drop_partition(p_part regclass, p_seq bigint) returns boolean
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    needed boolean;
 begin
     if not exists (select from latchkey.partitions where part = p_part and to_seq <= p_seq) then
         raise exception 'latchkey: % is no part of the log that lies below event %', p_part, p_seq;
     end if;
-    execute format('drop table %s', p_part);
+    execute format('select exists (select from %s where last_seq >= %s)', p_part, p_seq) into needed;
+    if not needed then
+        execute format('drop table %s', p_part);
+    end if;
+    return not needed;
 end $$;
 -- +goose StatementEnd
 
