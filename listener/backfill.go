@@ -201,7 +201,7 @@ func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error)
 
 // read returns the rows that follow a key, nil for the first ones.
 func (r *rowReader) read(ctx context.Context, tx pgx.Tx, after []string, limit int) ([]*hooks.Image, error) {
-	for name, value := range rowSettings {
+	for name, value := range rowSettings() {
 		if _, err := tx.Exec(ctx, `select set_config($1, $2, true)`, name, value); err != nil {
 			return nil, err
 		}

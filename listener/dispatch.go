@@ -66,7 +66,7 @@ func newDispatcher(t *term, stored int64) *dispatcher {
 
 // add has a subscription served by the dispatcher from now on. The caller holds handing, or nothing runs yet.
 func (d *dispatcher) add(sub *subscription) {
-	subs := append(d.subs[sub.after.Table], sub)
+	subs := append(slices.Clone(d.subs[sub.after.Table]), sub)
 	slices.SortStableFunc(subs, func(a, b *subscription) int { return a.order - b.order })
 	d.subs[sub.after.Table] = subs
 	sub.live = true

@@ -119,7 +119,7 @@ func TestShowDelivery(t *testing.T) {
 			t.Errorf("finding %q: %v, want a hint %q", ref, err, want)
 		}
 	}
-	if _, err := r.op.Deliveries(t.Context(), listener.DeliveryFilter{Status: []string{"daed"}}); err == nil || !strings.Contains(err.Error(), `did you mean "dead"?`) {
+	if _, err := r.op.Deliveries(t.Context(), listener.DeliveryFilter{Status: []string{"deat"}}); err == nil || !strings.Contains(err.Error(), `did you mean "dead"?`) {
 		t.Errorf("a status that there isn't: %v", err)
 	}
 }

@@ -94,7 +94,9 @@ type DeliveryFilter struct {
 }
 
 // DeliveryStatuses are the states of a delivery that has a row.
-var DeliveryStatuses = []string{"retry", "running", "held", "dead", "done", "discarded"}
+func DeliveryStatuses() []string {
+	return []string{"retry", "running", "held", "dead", "done", "discarded"}
+}
 
 // Delivery is one event for one hook, where that failed or had to wait.
 type Delivery struct {
@@ -141,8 +143,8 @@ func scanDelivery(row pgx.CollectableRow) (d Delivery, err error) {
 func (o *Operator) where(ctx context.Context, f DeliveryFilter) (sql string, args []any, err error) {
 	args = []any{o.group}
 	for _, status := range f.Status {
-		if !slices.Contains(DeliveryStatuses, status) {
-			return "", nil, fmt.Errorf("listener: there is no status %q%s", status, nearest.Hint(status, DeliveryStatuses))
+		if !slices.Contains(DeliveryStatuses(), status) {
+			return "", nil, fmt.Errorf("listener: there is no status %q%s", status, nearest.Hint(status, DeliveryStatuses()))
 		}
 	}
 	if f.Hook != "" {

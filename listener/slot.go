@@ -190,14 +190,14 @@ func replicationConfig(url, applicationName string) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(config.RuntimeParams, rowSettings)
+	maps.Copy(config.RuntimeParams, rowSettings())
 	maps.Copy(config.RuntimeParams, map[string]string{"replication": "database", "application_name": applicationName, "client_encoding": "UTF8"})
 	return config, nil
 }
 
 // rowSettings make values have one form.
-var rowSettings = map[string]string{
-	"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex",
+func rowSettings() map[string]string {
+	return map[string]string{"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex"}
 }
 
 func parseInt(s string) int64 {

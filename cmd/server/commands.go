@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +39,8 @@ func (m *migrateCommand) Run(ctx context.Context, stdout io.Writer, d *database)
 }
 
 type statusCommand struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	JSON   bool          `name:"json" help:"Print JSON."`
+	Sample time.Duration `default:"500ms" help:"How long to look at the cursors, for the rates; 0 for no rates."`
 }
 
 // Run prints how the group stands.
@@ -54,10 +54,20 @@ func (s *statusCommand) Run(ctx context.Context, stdout io.Writer, d *database) 
 	if err != nil {
 		return err
 	}
+	if s.Sample > 0 {
+		select {
+		case <-time.After(s.Sample):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		before := status
+		if status, err = listener.ReadStatus(ctx, conn, d.Group); err != nil {
+			return err
+		}
+		status.RatesSince(before, s.Sample)
+	}
 	if s.JSON {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(status)
+		return printJSON(stdout, status)
 	}
 	return printStatus(stdout, status)
 }
@@ -73,11 +83,19 @@ func printStatus(stdout io.Writer, s listener.Status) error {
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(w, "group\t%s, owned by %s, epoch %d\n", s.Group, owner, s.Epoch)
-	_, _ = fmt.Fprintf(w, "slot\t%s (%s), %d bytes behind, stored up to %s\n", s.Slot, slot, s.LagBytes, s.Done)
-	_, _ = fmt.Fprintf(w, "events\t%d\n\n", s.Stored)
-	_, _ = fmt.Fprintln(w, "TABLE\tHOOK\tCURSOR\tLAG\tRETRY\tHELD\tDEAD")
+	seconds := "nobody reads it"
+	if s.LagSeconds != nil {
+		seconds = fmt.Sprintf("%.3f s", *s.LagSeconds)
+	}
+	_, _ = fmt.Fprintf(w, "slot\t%s (%s), behind by %d bytes, %s; stored up to %s\n", s.Slot, slot, s.LagBytes, seconds, s.Done)
+	_, _ = fmt.Fprintf(w, "events\t%d to %d\n\n", s.First, s.Stored)
+	_, _ = fmt.Fprintln(w, "TABLE\tHOOK\tSTATUS\tCURSOR\tLAG\tBEHIND\tRATE\tRETRY\tHELD\tDEAD")
 	for _, h := range s.Hooks {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\n", h.Table, h.Hook, h.Cursor, h.Lag, h.Retry, h.Held, h.Dead)
+		status := h.Status
+		if h.Orphan {
+			status = "orphan"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%.1f s\t%.0f/s\t%d\t%d\t%d\n", h.Table, h.Hook, status, h.Cursor, h.Lag, h.Behind, h.Rate, h.Retry, h.Held, h.Dead)
 	}
 	return w.Flush()
 }

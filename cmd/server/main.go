@@ -20,9 +20,17 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server and its hooks. Without a database URL it starts a private Postgres under .latchkey/."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema to this program's version, or back to an older one."`
 	Status  statusCommand  `cmd:"" help:"Show the slot, the log and where each hook stands."`
+	Doctor  doctorCommand  `cmd:"" help:"Look for what is wrong, and say what to do about it. Exit code 1 if something doesn't work."`
 	Tail    tailCommand    `cmd:"" help:"Print events as they are stored."`
 	Reset   resetCommand   `cmd:"" help:"Make a new slot after a stop that named this command. Changes since the stored position are not seen."`
 	Skip    skipCommand    `cmd:"" help:"Pass over one transaction that can't be read, after a stop that named this command."`
+
+	Deliveries deliveriesCommand `cmd:"" help:"Look at what failed; retry or discard dead letters."`
+	Pause      pauseCommand      `cmd:"" help:"Pause a hook; the log is kept for it."`
+	Resume     resumeCommand     `cmd:"" help:"Let a paused hook go on where it was."`
+	Replay     replayCommand     `cmd:"" help:"Give a stretch of the log to a hook once more."`
+	Backfill   backfillCommand   `cmd:"" help:"Give the rows that a table has now to a hook, as inserts."`
+	Runs       runsCommand       `cmd:"" help:"List replays and backfills."`
 
 	Database database `embed:""`
 }
