@@ -94,14 +94,14 @@ func TestSQLHookSeesOldAndNew(t *testing.T) {
 		insert into public.seen values (op || ' ' || coalesce(old ->> 'name', '-') || ' ' || coalesce(new ->> 'name', '-'));
 		return old;
 	end`, 0)
-	role := e.role(t, "a")
+	e.role(t, "a")
 	e.exec(t, `delete from auth.roles`) // what it returns for a delete is ignored
 	e.exec(t, `drop function public.see`)
 	e.hook(t, "auth.roles", "see", "insert, update, delete", `begin
 		insert into public.seen values (op || ' ' || coalesce(old ->> 'name', '-') || ' ' || coalesce(new ->> 'name', '-'));
 		return null;
 	end`, 0)
-	role = e.role(t, "b")
+	role := e.role(t, "b")
 	_, err := e.Roles.Update(t.Context(), "acme", role.ID, db.UpdateRole{Name: db.Set("c")})
 	ok(t, err)
 	ok(t, e.Roles.Delete(t.Context(), "acme", role.ID))
@@ -182,7 +182,7 @@ func TestSQLHookFails(t *testing.T) {
 		"data exception":  {`begin perform 1 / 0; return null; end`, "22012", nil}, // a class that is an Invalid of the row otherwise
 		"a conflict":      {`begin insert into auth.tenants (id) values ('acme'); return null; end`, "23505", nil},
 		"no object":       {`begin return '[1]'; end`, "LK012", []string{"hook bad of auth.roles returned a jsonb array", "Have public.bad return null"}},
-		"no column":       {`begin return new || '{"nmae": "x", "b ad": 1}'; end`, "LK012", []string{`set "b ad", nmae, which is no column`}},
+		"no column":       {`begin return new || '{"nick": "x", "b ad": 1}'; end`, "LK012", []string{`set "b ad", nick, which is no column`}},
 		"the key":         {`begin return '{"id": "rol_x"}'; end`, "LK012", []string{"changed the key (id)"}},
 		"another tenant":  {`begin return new || '{"tenant_id": "globex"}'; end`, "LK012", []string{"changed the key (tenant_id)"}},
 		"no such type":    {`begin return '{"created_at": "yesterday-ish"}'; end`, "22007", nil},
@@ -216,7 +216,7 @@ func TestSQLHookWithoutItsFunction(t *testing.T) {
 	e.hook(t, "auth.roles", "gone", "insert", `begin return null; end`, 0)
 	e.exec(t, `drop function public.gone`)
 	_, err := e.Roles.Create(t.Context(), "acme", db.CreateRole{Name: "x"})
-	wantFault(t, err, "gone")
+	_ = wantFault(t, err, "gone")
 	wantPg(t, err, "LK012", "hook gone of auth.roles: its function public.gone(text, jsonb, jsonb) is gone", "select latchkey.drop_sql_hook('auth.roles', 'gone')")
 	e.exec(t, `select latchkey.drop_sql_hook('auth.roles', 'gone')`)
 	e.role(t, "x")
