@@ -114,6 +114,20 @@ func TestDeclaredPolicy(t *testing.T) {
 	wantPg(t, db.Install(t.Context(), e.url, reg), "22023", "forbid")
 }
 
+// Undone, the migration leaves no trigger behind.
+func TestMigrateBeforeDown(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	e.hook(t, "auth.roles", "no", "insert", `begin return latchkey.reject('no', 'no'); end`, 0)
+	e.exec(t, `select latchkey.set_write_policy('auth.roles', 'reject')`)
+	_, err := db.MigrateDown(t.Context(), e.url, 2)
+	ok(t, err)
+	e.exec(t, `insert into auth.roles (tenant_id, name) values ('acme', 'x')`)
+	_, err = db.Migrate(t.Context(), e.url)
+	ok(t, err)
+	e.exec(t, `insert into auth.roles (tenant_id, name) values ('acme', 'y')`)
+}
+
 // The audit's mark follows the stamp, and is taken back with a savepoint.
 func TestAuditMark(t *testing.T) {
 	t.Parallel()

@@ -17,8 +17,9 @@ import (
 
 // SQLHook declares a before-hook in SQL: a function in the database that runs before each row is written, inside the
 // transaction of whoever writes it: a repository, psql, COPY. Where a repository writes, the before-hooks in Go run first,
-// and it sees what they made of the row. TRUNCATE runs none. What the function gets and may return is said with
-// latchkey.add_sql_hook, in sql/schema/00003_before.sql.
+// and it sees what they made of the row; what it changes is not put into the repository's form again (an e-mail lowercased).
+// TRUNCATE runs none. What the function gets and may return is said with latchkey.add_sql_hook, in sql/schema/00003_before.sql.
+// Its refusal is a hooks.Rejection to the repository's caller, any other error of it a hooks.Fault.
 type SQLHook struct {
 	Table      string            // schema.table; it needs no hooks in Go
 	Name       string            // with the table, its identity
@@ -74,7 +75,7 @@ func (s SQLHook) add(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Install puts into the database what h declares for every writer: SQL hooks and write policies. Opening a store does the
-// same, where its role owns the tables; where it doesn't, call Install after [Migrate], as the role that does. It changes
+// same, where its role may; where it may not, call Install after [Migrate], as the role that migrates. It changes
 // what differs, and locks writers of a table out for a moment then, and only then.
 func Install(ctx context.Context, databaseURL string, h *Hooks) error {
 	if err := h.Err(); err != nil {
@@ -138,7 +139,7 @@ func installing(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) 
 		case pg.Code == lockNotAvailable && try < installTries:
 			continue
 		case pg.Code == insufficientPrivilege:
-			return fmt.Errorf("%w: call db.Install, once for each release, as the role that owns the table", err)
+			return fmt.Errorf("%w: call db.Install, once for each release, as the role that migrates", err)
 		case pg.Hint != "":
 			return fmt.Errorf("%w: %s", err, pg.Hint)
 		}
