@@ -5,8 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"sync"
+
+	"github.com/jackc/pglogrepl"
 )
 
 // Outcome is what before-hooks would have made of a write that skipped them.
@@ -60,16 +64,57 @@ type try func(ctx context.Context, tx Tx, ev *Event) ([]string, error)
 // audited adds a table's audit, with what to try for each operation; nil where there is nothing.
 func (r *Registry) audited(table string, wanted func() bool, tries map[Operation]try) {
 	after := &After{Table: table, Name: AuditHook, options: options{timeout: AfterTimeout, filter: marked}}
+	var kept verdicts
 	for op, try := range tries {
 		after.handlers[op] = func(ctx context.Context, tx Tx, ev *Event) error {
-			u, err := dryRun(ctx, tx, ev, try)
-			if err != nil {
-				return err
+			u, had := kept.take(ev)
+			if !had {
+				var err error
+				if u, err = dryRun(ctx, tx, ev, try); err != nil {
+					return err
+				}
 			}
-			return r.unhooked(ctx, tx, u)
+			err := r.unhooked(ctx, tx, u)
+			if err != nil && u.Outcome == Failed {
+				kept.keep(u)
+				err = fmt.Errorf("%w; a before-hook had failed: %w", err, u.Err)
+			}
+			return err
 		}
 	}
 	r.audits = append(r.audits, audit{after, wanted})
+}
+
+// verdicts are those that could not be told: a before-hook whose deadline passed in a statement takes the transaction along.
+// The next attempt tells them and asks nobody, or it would end the same way.
+type verdicts struct {
+	mu   sync.Mutex
+	kept map[place]Unhooked
+}
+
+// place is an event's in the log, whatever the group.
+type place struct {
+	lsn     pglogrepl.LSN
+	ordinal int64
+}
+
+func (v *verdicts) keep(u Unhooked) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.kept == nil {
+		v.kept = map[place]Unhooked{}
+	}
+	v.kept[place{u.Event.CommitLSN, u.Event.Ordinal}] = u
+}
+
+func (v *verdicts) take(ev *Event) (u Unhooked, had bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	at := place{ev.CommitLSN, ev.Ordinal}
+	u, had = v.kept[at]
+	delete(v.kept, at)
+	u.Event = ev
+	return u, had
 }
 
 // marked reports whether the table was audited when the event was made, and its writer skipped the repositories: the

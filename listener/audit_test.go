@@ -5,9 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/listener"
 )
 
 // unhooked tells of the lines in auth.logs, one each: operation, key, outcome and what goes with it.
@@ -93,6 +95,34 @@ func TestAuditSaysWhatHooksWouldHave(t *testing.T) {
 		t.Errorf("the listener's log is\n%s", said)
 	}
 	r.seen.require(hooks.AuditHook, 9, 0)
+	n.stop()
+}
+
+// A before-hook that misses its deadline is told of as one that failed, also where it was in a statement: that costs the
+// connection, so another attempt tells of it.
+func TestAuditOfAHookThatIsLate(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	at := newGate(t)
+	asked := 0
+	r.reg.Roles.BeforeCreate("late", func(ctx context.Context, tx hooks.Tx, row *db.Role) error {
+		if row.Name == "outside" {
+			return at.passOr(ctx)
+		}
+		asked++
+		_, err := tx.Exec(ctx, `select pg_sleep(60)`)
+		return err
+	}, hooks.Timeout(50*time.Millisecond))
+	r.exec(`select latchkey.set_write_policy('auth.roles', 'audit')`)
+	n := r.start(with(func(c *listener.Config) { c.Retry.Base = time.Millisecond }))
+	r.roles("outside", "in a statement")
+	r.seen.awaitDone(hooks.AuditHook, 2)
+	n.catchUp()
+	r.requireUnhooked("insert outside failed late the hook did not return before its deadline (50ms)",
+		"insert in a statement failed late the hook did not return before its deadline (50ms)")
+	if asked != 1 {
+		t.Errorf("the hook was asked %d times", asked)
+	}
 	n.stop()
 }
 
