@@ -131,12 +131,11 @@ func TestSQLHookRefuses(t *testing.T) {
 	fine := e.role(t, "fine")
 	_, err = e.Roles.Update(ctx, "acme", fine.ID, db.UpdateRole{Name: db.Set("root")})
 	wantRejection(t, err, "guard", "reserved")
-	e.exec(t, `set session_replication_role = replica; update auth.roles set description = 'x'; reset session_replication_role`)
 	wantPg(t, e.try(t, `insert into auth.roles (tenant_id, name) values ('acme', 'one'), ('acme', 'root'), ('acme', 'two')`), "LK010", "the name root is reserved", "reserved")
 	_, err = e.sql.CopyFrom(ctx, pgx.Identifier{"auth", "roles"}, []string{"tenant_id", "name"}, pgx.CopyFromRows([][]any{{"acme", "one"}, {"acme", "root"}}))
 	wantPg(t, err, "LK010")
 	e.wantCount(t, 1, `auth.roles`)
-	e.wantCount(t, 2, `public.effects`) // of the rows that were written
+	e.wantCount(t, 1, `public.effects`) // of the row that was written
 
 	// In a transaction the write is a savepoint, so its caller goes on.
 	ok(t, e.InTx(ctx, func(tx *db.Tx) error {
@@ -154,7 +153,7 @@ func TestSQLHookRefuses(t *testing.T) {
 	ok(t, err)
 	ok(t, tx.Rollback(ctx))
 	e.wantCount(t, 2, `auth.roles`)
-	e.wantCount(t, 3, `public.effects`)
+	e.wantCount(t, 2, `public.effects`)
 }
 
 // The trigger fires for a session in replica mode, which silences others.
@@ -222,7 +221,7 @@ func TestSQLHookWithoutItsFunction(t *testing.T) {
 	e.role(t, "x")
 }
 
-// A hook may be told no more than the rights of whoever writes, and its writer needs none of ours.
+// A hook has the rights of whoever writes, who needs none on the engine's tables, and can't change what is registered.
 func TestSQLHookRunsAsItsWriter(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
