@@ -63,6 +63,9 @@ const (
 	uniqueViolation     = "23505"
 	checkViolation      = "23514"
 	dataException       = "22" // a class
+
+	insufficientPrivilege = "42501"
+	lockNotAvailable      = "55P03"
 )
 
 func typed(err error, entity string) error {
@@ -71,6 +74,9 @@ func typed(err error, entity string) error {
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
+		return err
+	}
+	if err := sqlHookError(pg); err != nil {
 		return err
 	}
 	if strings.HasPrefix(pg.Code, dataException) { // text with a zero byte, for one

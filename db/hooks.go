@@ -1,6 +1,8 @@
 package db
 
 import (
+	"errors"
+
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
 )
@@ -18,12 +20,14 @@ type Hooks struct {
 	AuthEvents      *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
+	sqlHooks []SQLHook
 }
 
 // NewHooks makes an empty catalogue.
 func NewHooks() *Hooks {
 	h := &Hooks{}
 	r := &h.registry
+	r.ReportUnhooked(reportUnhooked)
 	h.Tenants = entityHooks[Tenant](r, "auth.tenants")
 	h.Users = entityHooks[User](r, "auth.users")
 	h.Roles = entityHooks[Role](r, "auth.roles")
@@ -43,8 +47,8 @@ func entityHooks[Row any](r *hooks.Registry, table string) *hooks.Entity[Row] {
 // Tables lists the hooked tables, schema.table; the listener publishes them.
 func (h *Hooks) Tables() []string { return h.registry.Tables() }
 
-// Afters lists the after-hooks in the order of their registration.
-func (h *Hooks) Afters() []*hooks.After { return h.registry.Afters() }
+// Afters lists the after-hooks in the order of their registration, and then those that audit (see [hooks.Policy]).
+func (h *Hooks) Afters() []*hooks.After { return append(h.registry.Afters(), h.registry.Audits()...) }
 
 // Sets lists the tables whose rows are members of a set, with the columns that name its owner: their changes come
 // together, one event per owner, operation and transaction.
@@ -53,7 +57,7 @@ func (h *Hooks) Sets() map[string][]string {
 }
 
 // Err is what was registered wrongly, all of it. Opening a store or a listener returns it.
-func (h *Hooks) Err() error { return h.registry.Err() }
+func (h *Hooks) Err() error { return errors.Join(h.registry.Err(), h.sqlErr()) }
 
 // ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
 func (h *Hooks) ObserveBefore(fn func(hooks.BeforeRun)) { h.registry.ObserveBefore(fn) }

@@ -78,7 +78,8 @@ func (r repositories) on(s *session) repositories {
 	}
 }
 
-// Open connects, checks that the schema is there and not newer than this code, and returns what was registered wrongly.
+// Open connects, checks that the schema is there and not newer than this code, and returns what was registered wrongly. SQL
+// hooks and write policies that are declared, and that the database has otherwise or not, it installs: see [Install].
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s, err := open(ctx, cfg)
 	if err != nil {
@@ -110,6 +111,10 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	if err := CheckSchema(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if err := cfg.Hooks.install(ctx, pool); err != nil {
 		pool.Close()
 		return nil, err
 	}

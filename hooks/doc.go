@@ -16,7 +16,8 @@
 //
 // Before-hooks run inside the writer's transaction, in the order of their registration, each seeing what the one before
 // it made of the row. Whatever one of them returns but nil (a [Rejection], another error, a panic, a missed deadline)
-// leaves nothing written. They run for writes through the repositories only.
+// leaves nothing written. They run for writes through the repositories only: a [Policy] says what becomes of others, and
+// before-hooks in SQL (db.SQLHook) run for every writer, after those in Go, right before each row is written.
 //
 // # After
 //

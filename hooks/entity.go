@@ -16,7 +16,9 @@ type Entity[Row any] struct {
 // NewEntity adds a table to the registry. decode reads what the log has of a row.
 func NewEntity[Row any](r *Registry, table string, decode func(*Image) (Row, error)) *Entity[Row] {
 	r.tables = append(r.tables, table)
-	return &Entity[Row]{registry: r, table: table, decode: decode}
+	e := &Entity[Row]{registry: r, table: table, decode: decode}
+	e.audit()
+	return e
 }
 
 // Table is schema.table.

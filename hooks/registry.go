@@ -1,10 +1,12 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,9 @@ type Registry struct {
 	afters   []*After
 	problems []error
 	observe  func(BeforeRun)
+	policies map[string]Policy
+	audits   []audit
+	unhooked func(context.Context, Tx, Unhooked) error
 }
 
 // BeforeRun is one run of a before-hook.
@@ -47,6 +52,8 @@ func (r *Registry) check(table, name string, o Operation, when string, missing b
 	switch {
 	case !validName.MatchString(name):
 		problem = "a name is a letter, then up to 62 letters, digits, or any of _ . : -"
+	case strings.HasPrefix(name, "latchkey."):
+		problem = "names that begin with latchkey. are Latchkey's own"
 	case missing:
 		problem = "the function is nil"
 	case taken:

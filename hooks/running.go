@@ -1,14 +1,18 @@
 package hooks
 
-import "context"
+import (
+	"context"
+	"log/slog"
+)
 
 // Running is the hook that a context belongs to.
 type Running struct {
 	Hook  string
 	Table string
-	Tx    Tx       // nil for hooks that are given none and may write
-	Event *Event   // of an after-hook
-	Outer *Running // of a before-hook: the hook whose write it is asked about, if one made it
+	Tx    Tx           // nil for hooks that are given none and may write
+	Event *Event       // of an after-hook
+	Log   *slog.Logger // the listener's, of an after-hook
+	Outer *Running     // of a before-hook: the hook whose write it is asked about, if one made it
 }
 
 // Cause is what the hook's own writes are stamped with: the event that an after-hook runs for, however deep inside it

@@ -16,7 +16,9 @@ type Set[Owner, Member any] struct {
 // NewSet adds a membership table to the registry. ownerColumns, a part of its primary key, tell the owner.
 func NewSet[Owner, Member any](r *Registry, table string, owner func(*Image) (Owner, error), member func(*Image) (Member, error)) *Set[Owner, Member] {
 	r.tables = append(r.tables, table)
-	return &Set[Owner, Member]{registry: r, table: table, owner: owner, member: member}
+	s := &Set[Owner, Member]{registry: r, table: table, owner: owner, member: member}
+	s.audit()
+	return s
 }
 
 // Table is schema.table.
@@ -52,18 +54,26 @@ func (s *Set[Owner, Member]) AfterTruncate(name string, fn func(ctx context.Cont
 
 func (s *Set[Owner, Member]) after(name string, op Operation, fn func(context.Context, Tx, Event, Owner, []Member) error, opts []Option) {
 	s.registry.after(s.table, name, op, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
-		owner, err := s.owner(ev.Rows[0])
+		owner, members, err := s.read(ev)
 		if err != nil {
 			return err
 		}
-		members := make([]Member, len(ev.Rows))
-		for i, row := range ev.Rows {
-			if members[i], err = s.member(row); err != nil {
-				return err
-			}
-		}
 		return fn(ctx, tx, *ev, owner, members)
 	}, opts)
+}
+
+// read gives the owner and the members of an assign or remove.
+func (s *Set[Owner, Member]) read(ev *Event) (owner Owner, members []Member, err error) {
+	if owner, err = s.owner(ev.Rows[0]); err != nil {
+		return owner, nil, err
+	}
+	members = make([]Member, len(ev.Rows))
+	for i, row := range ev.Rows {
+		if members[i], err = s.member(row); err != nil {
+			return owner, nil, err
+		}
+	}
+	return owner, members, nil
 }
 
 // HasBefore reports whether a before-hook of the operation is registered.

@@ -53,7 +53,7 @@ func (t *term) begin(d *delivery) {
 			Args: []any{d.tag(), d.stamp()},
 		}}
 	})
-	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev}
+	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev, Log: t.log}
 }
 
 // conclude records what a hook's return means and says how the delivery stands. An error of its own is the term's: what

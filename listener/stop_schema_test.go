@@ -27,8 +27,8 @@ func TestStopAtAnotherSchemaVersion(t *testing.T) {
 			[]string{"version 99999", "run a newer latchkey"},
 		},
 		"older than the program": {
-			`delete from public.latchkey_migrations where version_id > 1`,
-			`insert into public.latchkey_migrations (version_id, is_applied) values (2, true)`,
+			`update public.latchkey_migrations set is_applied = false where version_id > 1`,
+			`update public.latchkey_migrations set is_applied = true where version_id > 1`,
 			[]string{"version 1", "latchkey migrate"},
 		},
 	} {
