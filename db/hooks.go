@@ -1,6 +1,8 @@
 package db
 
 import (
+	"reflect"
+
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
 )
@@ -18,11 +20,12 @@ type Hooks struct {
 	AuthEvents      *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
+	own      map[string]reflect.Type // the row of each table that is not in the catalogue
 }
 
 // NewHooks makes an empty catalogue.
 func NewHooks() *Hooks {
-	h := &Hooks{}
+	h := &Hooks{own: map[string]reflect.Type{}}
 	r := &h.registry
 	h.Tenants = entityHooks[Tenant](r, "auth.tenants")
 	h.Users = entityHooks[User](r, "auth.users")
@@ -42,6 +45,9 @@ func entityHooks[Row any](r *hooks.Registry, table string) *hooks.Entity[Row] {
 
 // Tables lists the hooked tables, schema.table; the listener publishes them.
 func (h *Hooks) Tables() []string { return h.registry.Tables() }
+
+// OwnTables lists those of Tables that came by [Table]; the listener prepares them when it opens.
+func (h *Hooks) OwnTables() []hooks.OwnTable { return h.registry.OwnTables() }
 
 // Afters lists the after-hooks in the order of their registration.
 func (h *Hooks) Afters() []*hooks.After { return h.registry.Afters() }

@@ -191,7 +191,7 @@ func replicationConfig(url, applicationName string) (*pgconn.Config, error) {
 	}
 	for name, value := range map[string]string{
 		"replication": "database", "application_name": applicationName, "client_encoding": "UTF8",
-		"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex",
+		"datestyle": "ISO", "intervalstyle": "postgres", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex",
 	} {
 		config.RuntimeParams[name] = value
 	}
