@@ -25,7 +25,7 @@ type Hooks struct {
 
 // NewHooks makes an empty catalogue.
 func NewHooks() *Hooks {
-	h := &Hooks{own: map[string]reflect.Type{}}
+	h := &Hooks{}
 	r := &h.registry
 	h.Tenants = entityHooks[Tenant](r, "auth.tenants")
 	h.Users = entityHooks[User](r, "auth.users")

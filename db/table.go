@@ -63,6 +63,9 @@ func Table[Row any](h *Hooks, name string) *hooks.AfterHooks[Row] {
 	if known := h.own[canonical]; known != nil && known != row {
 		problem("it is registered with rows of type %s already, not %s: use one type for both", known, row)
 	}
+	if h.own == nil {
+		h.own = map[string]reflect.Type{}
+	}
 	h.own[canonical] = row
 	return hooks.NewAfterHooks(&h.registry, hooks.OwnTable{Name: canonical, Fields: fields}, rowtext.Strict[Row]())
 }

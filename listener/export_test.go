@@ -21,8 +21,11 @@ func Steps() []string {
 
 // SetTiming sets how long a lease is, how often it is renewed, how often a standby looks and how often acks are swept.
 func (l *Listener) SetTiming(lease, renew, look, sweep time.Duration) {
-	l.timing = timing{lease: lease, renew: renew, look: look, sweep: sweep}
+	l.timing = timing{lease: lease, renew: renew, look: look, sweep: sweep, tables: tablesEvery}
 }
+
+// SetTablesEvery sets how often the hooked tables are looked at.
+func (l *Listener) SetTablesEvery(every time.Duration) { l.timing.tables = every }
 
 // Wait is how long to wait after the attempt-th failure.
 func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }

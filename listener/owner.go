@@ -19,10 +19,10 @@ const (
 )
 
 // timing is how patient a listener is; tests make it less so.
-type timing struct{ lease, renew, look, sweep time.Duration }
+type timing struct{ lease, renew, look, sweep, tables time.Duration }
 
 func defaultTiming() timing {
-	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery}
+	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery, tables: tablesEvery}
 }
 
 // lockClass is the first key of the advisory lock that latchkey.fence takes.
