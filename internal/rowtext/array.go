@@ -90,7 +90,7 @@ func divideArray(text []byte, delimiter byte) ([]element, error) {
 			if end < 0 {
 				end = len(rest)
 			}
-			if end == 0 { // nothing is written as ""
+			if end == 0 || bytes.ContainsAny(rest[:end], `{}"\`) { // these are written in quotes
 				return nil, errNoArray
 			}
 			e, rest = element{text: rest[:end], null: bytes.EqualFold(rest[:end], []byte("null"))}, rest[end:]
