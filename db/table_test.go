@@ -85,11 +85,6 @@ func TestTableMistakes(t *testing.T) {
 				id int `db:"id"`
 			}](h, "a.b")
 		}, "field id of struct"},
-		"a tag for nothing": {func(h *db.Hooks) {
-			db.Table[struct {
-				ID int `db:",optional"`
-			}](h, "a.b")
-		}, "tag without a column"},
 		"one column twice": {func(h *db.Hooks) {
 			db.Table[struct {
 				A int `db:"x"`

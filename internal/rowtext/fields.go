@@ -38,8 +38,6 @@ func Fields(row reflect.Type) (fields []hooks.Field, problems []error) {
 		switch tag, tagged := f.Tag.Lookup("db"); {
 		case tagged && tag != "-" && !f.IsExported():
 			problem(f, "has a db tag and is not exported, so nothing can be read into it: begin it with a capital, or tag it `db:\"-\"`")
-		case tagged && tag != "-" && strings.HasPrefix(tag, ","):
-			problem(f, "has a db tag without a column: tag it `db:\"column\"`")
 		case f.Anonymous && tag != "-" && f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && !isValue(f.Type.Elem()):
 			problem(f, "is embedded as a pointer: embed the struct itself")
 		}
