@@ -3,6 +3,7 @@ package listener_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,6 @@ type ownHooks[Row any] struct {
 	t    *testing.T
 	mu   sync.Mutex
 	told []string
-	last hooks.Event
 }
 
 // own registers hooks on a table.
@@ -48,7 +48,7 @@ func (o *ownHooks[Row]) tell(ev hooks.Event, rows ...Row) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.told, o.last = append(o.told, strings.TrimSpace(line)), ev
+	o.told = append(o.told, strings.TrimSpace(line))
 	return nil
 }
 
@@ -62,8 +62,12 @@ func (o *ownHooks[Row]) require(want ...string) {
 	}
 }
 
-func (o *ownHooks[Row]) event() hooks.Event {
+// requireAll fails the test unless the hooks were told all of this, in any order.
+func (o *ownHooks[Row]) requireAll(want ...string) {
+	o.t.Helper()
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.last
+	slices.Sort(o.told)
+	o.mu.Unlock()
+	slices.Sort(want)
+	o.require(want...)
 }
