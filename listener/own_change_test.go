@@ -115,7 +115,7 @@ func TestOwnGeneratedColumn(t *testing.T) {
 	r.exec(`insert into own.t (id, name) values (7, 'a')`)
 	r.exec(`update own.t set name = 'b'`)
 	n.catchUp()
-	n.kill()
+	n.stop()
 	n = r.start() // the columns as stored, too
 	r.exec(`update own.t set name = 'c'`)
 	n.catchUp()

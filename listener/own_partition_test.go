@@ -99,16 +99,17 @@ func TestPartitionIsFound(t *testing.T) {
 func TestTableMadeAnew(t *testing.T) {
 	t.Parallel()
 	r := newHookRig(t)
-	h := own[idRow](r, "own.t")
+	own[idRow](r, "own.t")
 	r.exec(`create schema own; create table own.t (id int primary key)`)
 	n := r.start(onOpen(func(l *listener.Listener) { l.SetTablesEvery(10 * time.Millisecond) }))
 	r.exec(`insert into own.t values (1)`)
+	n.catchUp()
 	r.exec(`drop table own.t; create table own.t (id int primary key)`)
 	requireStop(t, n.stopped(), "table own.t is not in publication latchkey_default any more", "start again")
 	n = r.start()
 	r.exec(`insert into own.t values (2)`)
 	n.catchUp()
-	h.require("insert 1 {ID:1}", "insert 2 {ID:2}")
+	r.requireEvents("own.t insert 1", "own.t insert 2")
 }
 
 // A table that lost its identity while the listener runs gets it back; meanwhile nothing is guessed.

@@ -2,7 +2,6 @@ package listener
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -54,7 +53,7 @@ func (t *term) checkTables(ctx context.Context, said map[string]string) error {
 		if err != nil {
 			text = err.Error()
 		}
-		if text != said[s.name] && text != "" && !errors.Is(err, context.Canceled) {
+		if text != said[s.name] && text != "" {
 			t.log.Error("a hooked table needs care", "table", s.name, "error", err)
 		}
 		said[s.name] = text

@@ -166,8 +166,10 @@ func readAnyTime(text []byte, v reflect.Value) error {
 }
 
 func setNull(v reflect.Value) error {
-	if scanner, ok := v.Addr().Interface().(sql.Scanner); ok && v.Kind() != reflect.Pointer {
-		return scanner.Scan(nil)
+	if v.Kind() != reflect.Pointer {
+		if scanner, ok := v.Addr().Interface().(sql.Scanner); ok {
+			return scanner.Scan(nil)
+		}
 	}
 	switch {
 	case v.Kind() == reflect.Pointer, v.Kind() == reflect.Slice, v.Kind() == reflect.Map, v.Kind() == reflect.Interface, readsItself(v.Type()):
