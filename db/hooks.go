@@ -2,6 +2,7 @@ package db
 
 import (
 	"errors"
+	"reflect"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
@@ -21,6 +22,7 @@ type Hooks struct {
 
 	registry hooks.Registry
 	sqlHooks []SQLHook
+	own      map[string]reflect.Type // the row of each table that is not in the catalogue
 }
 
 // NewHooks makes an empty catalogue.
@@ -46,6 +48,9 @@ func entityHooks[Row any](r *hooks.Registry, table string) *hooks.Entity[Row] {
 
 // Tables lists the hooked tables, schema.table; the listener publishes them.
 func (h *Hooks) Tables() []string { return h.registry.Tables() }
+
+// OwnTables lists those of Tables that came by [Table]; the listener prepares them when it opens.
+func (h *Hooks) OwnTables() []hooks.OwnTable { return h.registry.OwnTables() }
 
 // Afters lists the after-hooks in the order of their registration, and then those that audit (see [hooks.Policy]).
 func (h *Hooks) Afters() []*hooks.After { return append(h.registry.Afters(), h.registry.Audits()...) }

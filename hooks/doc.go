@@ -1,6 +1,6 @@
 // Package hooks is what a hook sees: the transaction it is given ([Tx]), the committed change it is told of ([Event]),
-// how it says no ([Reject]), and the typed places where it is registered ([Entity], [Set]). It knows no SQL and no row
-// type; package db holds the catalogue, one field per hooked table:
+// how it says no ([Reject]), and the typed places where it is registered ([Entity], [Set], [AfterHooks]). It knows no SQL
+// and no row type; package db holds the catalogue, one field per hooked table:
 //
 //	reg := db.NewHooks()
 //	reg.Roles.BeforeCreate("lowercase", func(ctx context.Context, tx hooks.Tx, row *db.Role) error {
@@ -24,6 +24,11 @@
 // After-hooks run once for every committed change, whoever made it: a repository, psql, COPY, a migration. They run from
 // the write-ahead log, so not in the writer's transaction, and after its commit. What a hook writes through its [Tx]
 // commits together with the record that it ran. A failing one is tried again by itself, and the writer never learns of it.
+//
+// # Tables of one's own
+//
+// db.Table gives a service's own table after-hooks, typed by a struct. Its rows go past the repositories, so it has no
+// before-hooks in Go.
 //
 // # Identity
 //

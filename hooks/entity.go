@@ -2,11 +2,9 @@ package hooks
 
 import "context"
 
-// Entity is where the hooks of one table are registered; Row is what its rows are.
+// Entity is where the hooks of a table that repositories write are registered, before and after; Row is what its rows are.
 type Entity[Row any] struct {
-	registry *Registry
-	table    string
-	decode   func(*Image) (Row, error)
+	AfterHooks[Row]
 
 	beforeCreate chain[func(context.Context, Tx, *Row) error]
 	beforeUpdate chain[func(context.Context, Tx, Row, *Row) error]
@@ -16,13 +14,10 @@ type Entity[Row any] struct {
 // NewEntity adds a table to the registry. decode reads what the log has of a row.
 func NewEntity[Row any](r *Registry, table string, decode func(*Image) (Row, error)) *Entity[Row] {
 	r.tables = append(r.tables, table)
-	e := &Entity[Row]{registry: r, table: table, decode: decode}
+	e := &Entity[Row]{AfterHooks: AfterHooks[Row]{registry: r, table: table, decode: decode}}
 	e.audit()
 	return e
 }
-
-// Table is schema.table.
-func (e *Entity[Row]) Table() string { return e.table }
 
 // BeforeCreate runs fn before a repository inserts a row, inside the transaction; fn may change the row or refuse it. It
 // doesn't run for other writers.
@@ -40,55 +35,6 @@ func (e *Entity[Row]) BeforeUpdate(name string, fn func(ctx context.Context, tx 
 // rows that a repository's delete takes along; not for other writers.
 func (e *Entity[Row]) BeforeDelete(name string, fn func(ctx context.Context, tx Tx, row Row) error, opts ...Option) {
 	addBefore(e.registry, &e.beforeDelete, e.table, name, Delete, fn == nil, fn, opts)
-}
-
-// AfterCreate runs fn once for every committed insert, whoever made it, after the commit and outside the writer's
-// transaction. tx is the hook's own: its effects commit together with the record that the hook ran.
-func (e *Entity[Row]) AfterCreate(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
-	e.registry.after(e.table, name, Insert, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
-		row, err := e.decode(ev.New)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, tx, *ev, row)
-	}, opts)
-}
-
-// AfterUpdate runs fn once for every committed update, whoever made it, with the row before and after; otherwise as
-// AfterCreate. An update of the key is one update.
-func (e *Entity[Row]) AfterUpdate(name string, fn func(ctx context.Context, tx Tx, ev Event, old, row Row) error, opts ...Option) {
-	e.registry.after(e.table, name, Update, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
-		old, err := e.decode(ev.Old)
-		if err != nil {
-			return err
-		}
-		row, err := e.decode(ev.New)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, tx, *ev, old, row)
-	}, opts)
-}
-
-// AfterDelete runs fn once for every committed delete, whoever made it and also for rows that a foreign key took along,
-// with the row as it was; otherwise as AfterCreate. A TRUNCATE is no delete: see AfterTruncate.
-func (e *Entity[Row]) AfterDelete(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
-	e.registry.after(e.table, name, Delete, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
-		row, err := e.decode(ev.Old)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, tx, *ev, row)
-	}, opts)
-}
-
-// AfterTruncate runs fn once for every committed TRUNCATE of the table; the log doesn't say which rows went.
-func (e *Entity[Row]) AfterTruncate(name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts ...Option) {
-	afterTruncate(e.registry, e.table, name, fn, opts)
-}
-
-func afterTruncate(r *Registry, table, name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts []Option) {
-	r.after(table, name, Truncate, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error { return fn(ctx, tx, *ev) }, opts)
 }
 
 // HasBefore reports whether a before-hook of the operation is registered.

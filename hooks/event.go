@@ -3,6 +3,8 @@ package hooks
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -59,11 +61,11 @@ type Event struct {
 	Ordinal     int64         // its place among the changes of its transaction
 	XID         uint32
 	CommittedAt time.Time
-	Table       string // schema.table
+	Table       string // schema.table, as TableName has it
 	Shape       *Shape // the table's columns at the time
 	Operation   Operation
-	Key         string // the primary key without the tenant; a JSON array where it has several columns
-	TenantID    string // empty for a table without a tenant_id
+	Key         string // the primary key without the tenant, in text form; a JSON array of them where it has several columns
+	TenantID    string // the column tenant_id; empty for a table without one
 	Attempt     int    // 1 for the first try of this hook
 
 	// Old is the row before an update or delete, New the row after an insert or update.
@@ -88,13 +90,21 @@ func (e *Event) OldEntity() string {
 	return EntityOf(e.OldTenantID, e.OldKey)
 }
 
-// EntityOf joins a tenant and a key to what identifies a row of a table.
+// EntityOf joins a tenant and a key to what identifies a row of a table: tenant/key, or the key alone where there is no
+// tenant. No two rows have the same: a tenant's % and / are written %25 and %2F, and a key that has a slash and no tenant
+// begins with one more.
 func EntityOf(tenant, key string) string {
-	if tenant == "" {
+	switch {
+	case tenant != "":
+		return escapeTenant.Replace(tenant) + "/" + key
+	case strings.Contains(key, "/"):
+		return "/" + key
+	default:
 		return key
 	}
-	return tenant + "/" + key
 }
+
+var escapeTenant = strings.NewReplacer("%", "%25", "/", "%2F") //nolint:gochecknoglobals // it is never changed
 
 // Stamp says who made the change. Origin is "unknown" where the writer left nothing.
 func (e *Event) Stamp() Stamp {
@@ -122,4 +132,18 @@ func (e *Event) Changed() []string {
 		}
 	}
 	return changed
+}
+
+// mayHaveChanged reports whether an update changed the column, or the log doesn't have what it was.
+func (e *Event) mayHaveChanged(column string) bool {
+	if e.Old == nil || e.New == nil {
+		return true
+	}
+	i := slices.Index(e.New.Shape.Columns, column)
+	if i < 0 {
+		return false
+	}
+	old, known := e.Old.Value(column)
+	now := e.New.Values[i]
+	return !known || e.New.IsUnknown(i) || (now == nil) != (old == nil) || string(now) != string(old)
 }

@@ -8,20 +8,22 @@ type Shape struct {
 	Schema  string
 	Table   string
 	Columns []string
-	Types   []uint32 // type OIDs
-	Key     []string // primary key columns
+	Types   []uint32 // type OIDs; of a domain over a type of Postgres' own, that type's
+	Key     []string // primary key columns; without one, those of a unique index that takes no NULL
+	// Generated are columns of the table whose values never reach the log.
+	Generated []string
 }
 
-// Name is schema.table.
-func (s *Shape) Name() string { return s.Schema + "." + s.Table }
+// Name is schema.table, as [TableName] has it.
+func (s *Shape) Name() string { return TableName(s.Schema, s.Table) }
 
-// Image is one state of a row, each value in Postgres' text form (with DateStyle ISO, IntervalStyle iso_8601, TimeZone
+// Image is one state of a row, each value in Postgres' text form (with DateStyle ISO, IntervalStyle postgres, TimeZone
 // UTC and bytea as hex), which is lossless for every type. It is shared between hooks: don't change it.
 type Image struct {
 	Shape  *Shape
 	Values [][]byte // in the shape's order; nil is NULL
-	// Unknown marks columns whose value did not reach the log (an unchanged, out-of-line value of a table that isn't
-	// REPLICA IDENTITY FULL); nil where all are known.
+	// Unknown marks columns whose value did not reach the log (of a table or partition that wasn't REPLICA
+	// IDENTITY FULL when it was written); nil where all are known.
 	Unknown []bool
 }
 

@@ -1,6 +1,9 @@
 package hooks
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Option adjusts one registration. Options of a name that stands for several operations are joined.
 type Option func(*options)
@@ -19,20 +22,11 @@ func RenamedFrom(name string) Option { return func(o *options) { o.renamedFrom =
 // restart it is asked again. It is not asked of before-hooks.
 func Filter(match func(*Event) bool) Option { return func(o *options) { o.filter = match } }
 
-// WhenChanged narrows AfterUpdate to updates that changed one of the columns.
+// WhenChanged narrows AfterUpdate to updates that changed one of the columns, or may have: where the log doesn't have what
+// it was (see [Image.Unknown]), the hook runs.
 func WhenChanged(columns ...string) Option {
 	return Filter(func(ev *Event) bool {
-		if ev.Operation != Update {
-			return true
-		}
-		for _, changed := range ev.Changed() {
-			for _, column := range columns {
-				if changed == column {
-					return true
-				}
-			}
-		}
-		return false
+		return ev.Operation != Update || slices.ContainsFunc(columns, ev.mayHaveChanged)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 // registered wrongly.
 type Registry struct {
 	tables   []string
+	own      []OwnTable
 	afters   []*After
 	problems []error
 	observe  func(BeforeRun)
@@ -40,6 +41,18 @@ var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:-]{0,62}$`)
 
 // Tables lists the tables of the catalogue, schema.table, hooked or not.
 func (r *Registry) Tables() []string { return slices.Clone(r.tables) }
+
+// OwnTables lists those of Tables that are outside of the catalogue.
+func (r *Registry) OwnTables() []OwnTable { return slices.Clone(r.own) }
+
+func (r *Registry) addOwn(t OwnTable) {
+	if !slices.Contains(r.tables, t.Name) {
+		r.tables, r.own = append(r.tables, t.Name), append(r.own, t)
+	}
+}
+
+// Problem notes what was registered wrongly, for Err.
+func (r *Registry) Problem(err error) { r.problems = append(r.problems, err) }
 
 // Afters lists the after-hooks in the order of their registration.
 func (r *Registry) Afters() []*After { return slices.Clone(r.afters) }

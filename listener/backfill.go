@@ -152,9 +152,15 @@ type rowReader struct {
 
 // describeRows finds a table's columns as the stream would describe them: without generated ones.
 func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error) {
-	schema, bare, _ := strings.Cut(name, ".")
+	schema, bare, err := hooks.ParseTableName(name)
+	if err != nil {
+		return nil, err
+	}
 	m := relationMessage{schema: schema, table: bare}
-	rows, err := db.Query(ctx, `select a.attrelid::oid, a.attname, a.atttypid::oid, format_type(a.atttypid, a.atttypmod) from pg_attribute a
+	rows, err := db.Query(ctx, `select a.attrelid::oid, a.attname, base.oid::oid, format_type(a.atttypid, a.atttypmod), c.relkind = 'r' and c.relhassubclass
+		from pg_attribute a join pg_class c on c.oid = a.attrelid
+		cross join lateral (with recursive b as (select t.oid, t.typbasetype from pg_type t where t.oid = a.atttypid
+			union all select t.oid, t.typbasetype from b join pg_type t on t.oid = b.typbasetype) select oid from b where typbasetype = 0) as base
 		where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`, quoted(name))
 	if err != nil {
 		return nil, err
@@ -162,7 +168,8 @@ func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error)
 	types := map[string]string{}
 	var c column
 	var typeName string
-	if _, err := pgx.ForEachRow(rows, []any{&m.oid, &c.name, &c.oid, &typeName}, func() error {
+	var inherited bool
+	if _, err := pgx.ForEachRow(rows, []any{&m.oid, &c.name, &c.oid, &typeName, &inherited}, func() error {
 		c.key = true // its identity is the whole row
 		m.columns, types[c.name] = append(m.columns, c), typeName
 		return nil
@@ -178,12 +185,9 @@ func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error)
 		return nil, err
 	}
 	r := &rowReader{table: newTable(shape, nil)}
-	var keyed bool
-	if err := db.QueryRow(ctx, `select exists (select from pg_index where indrelid = $1 and indisprimary)`, m.oid).Scan(&keyed); err != nil {
-		return nil, err
-	}
-	if !keyed {
-		return nil, fmt.Errorf("table %s has no primary key, in whose order it could be read", name)
+	only := ""
+	if inherited { // the rows of its children are theirs
+		only = "only "
 	}
 	var columns, order, from []string
 	for _, c := range m.columns {
@@ -194,7 +198,7 @@ func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error)
 		order = append(order, pgx.Identifier{k}.Sanitize())
 		from = append(from, fmt.Sprintf("($2::text[])[%d]::%s", len(order), types[k]))
 	}
-	r.sql = fmt.Sprintf(`select %s from %s where $2::text[] is null or (%s) > (%s) order by %s limit $1`,
+	r.sql = fmt.Sprintf(`select %s from `+only+`%s where $2::text[] is null or (%s) > (%s) order by %s limit $1`,
 		strings.Join(columns, ", "), quoted(name), strings.Join(order, ", "), strings.Join(from, ", "), strings.Join(order, ", "))
 	return r, nil
 }

@@ -14,10 +14,11 @@ import (
 
 // Catalogue is what the listener needs of the hooks; *db.Hooks is one.
 type Catalogue interface {
-	Tables() []string          // schema.table, to be published
-	Sets() map[string][]string // those whose changes come together, and the columns that name the owner
-	Afters() []*hooks.After    // in the order of registration
-	Err() error                // what was registered wrongly
+	Tables() []string            // schema.table, to be published
+	OwnTables() []hooks.OwnTable // those of them that are the service's own, to be made ready
+	Sets() map[string][]string   // those whose changes come together, and the columns that name the owner
+	Afters() []*hooks.After      // in the order of registration
+	Err() error                  // what was registered wrongly
 }
 
 // Config is what [Open] needs. The zero value of a field is its default.

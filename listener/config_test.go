@@ -16,10 +16,11 @@ import (
 // catalogue is a Catalogue without hooks.
 type catalogue struct{ err error }
 
-func (c catalogue) Tables() []string          { return nil }
-func (c catalogue) Sets() map[string][]string { return nil }
-func (c catalogue) Afters() []*hooks.After    { return nil }
-func (c catalogue) Err() error                { return c.err }
+func (c catalogue) Tables() []string            { return nil }
+func (c catalogue) OwnTables() []hooks.OwnTable { return nil }
+func (c catalogue) Sets() map[string][]string   { return nil }
+func (c catalogue) Afters() []*hooks.After      { return nil }
+func (c catalogue) Err() error                  { return c.err }
 
 func TestConfigDefaults(t *testing.T) {
 	t.Parallel()

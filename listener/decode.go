@@ -17,6 +17,7 @@ type sink interface {
 	begin(beginMessage) error
 	commit(commitMessage) error
 	relation(relationMessage) error
+	typeName(typeMessage) error
 	insert(relation uint32, row tuple) error
 	update(relation uint32, old, row tuple) error // old is nil where the log has none
 	delete(relation uint32, old tuple) error
@@ -46,6 +47,12 @@ type column struct {
 	key  bool
 	name string
 	oid  uint32
+}
+
+// typeMessage names a column's type that isn't of Postgres' own; a domain goes by the name of its base type.
+type typeMessage struct {
+	oid          uint32
+	schema, name string
 }
 
 type logicalMessage struct {
@@ -120,11 +127,9 @@ func (d *decoder) call(kind byte, b *buffer, to sink) error {
 		m.prefix = b.string()
 		m.content = b.bytes(b.uint32())
 		return b.then(func() error { return to.message(m) })
-	case 'Y': // a type's name: rows carry text, so nobody needs it
-		b.uint32()
-		b.string()
-		b.string()
-		return b.end()
+	case 'Y':
+		m := typeMessage{oid: b.uint32(), schema: b.schema(), name: b.string()}
+		return b.then(func() error { return to.typeName(m) })
 	case 'O': // where a replicated transaction came from
 		b.lsn()
 		b.string()
@@ -251,11 +256,15 @@ func (b *buffer) string() string {
 	return ""
 }
 
-func (b *buffer) relation() (relationMessage, error) {
-	m := relationMessage{oid: b.uint32(), schema: b.string(), table: b.string(), replicaIdentity: b.uint8()}
-	if m.schema == "" {
-		m.schema = "pg_catalog" // the protocol's shorthand
+func (b *buffer) schema() string {
+	if name := b.string(); name != "" {
+		return name
 	}
+	return "pg_catalog" // the protocol's shorthand
+}
+
+func (b *buffer) relation() (relationMessage, error) {
+	m := relationMessage{oid: b.uint32(), schema: b.schema(), table: b.string(), replicaIdentity: b.uint8()}
 	n := b.uint16()
 	for range n {
 		c := column{key: b.uint8()&1 == 1, name: b.string(), oid: b.uint32()}

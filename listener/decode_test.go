@@ -41,7 +41,7 @@ func decodeCases() []decodeCase {
 		{"truncate of none", truncateWire(), "truncate []"},
 		{"message", messageWire(true, "latchkey", `{"actor":"a"}`), `message true latchkey {"actor":"a"}`},
 		{"message outside transactions", messageWire(false, "", ""), "message false  "},
-		{"type", wire("Y").u32(16400).text("public").text("mood"), ""},
+		{"type", wire("Y").u32(16400).text("public").text("mood"), "type 16400 public.mood"},
 		{"origin", wire("O").lsn(0xabcdef).text("elsewhere"), ""},
 	}
 }

@@ -24,6 +24,7 @@
 //
 //	stream.go       the replication connection: messages in, positions out
 //	decode.go       pgoutput's messages (pure)
+//	described.go    what the stream says of tables and types
 //	transaction.go  a transaction's changes become events; sets.go gathers role permissions
 //	inbox.go        what arrives while a batch is being stored is the next batch
 //	ingest.go       events, position and fence in one transaction; then the server may forget them
@@ -33,5 +34,6 @@
 //	settle.go       acks and cursors, many at a time
 //	parked.go       what waits behind a failed delivery; retry.go tries it again
 //
+// tables.go says what the hooked tables are like, publication.go makes them ready and publishes them, recheck.go looks after them.
 // owner.go says who may do all this, handover.go how a newer program gets it, and term.go runs it for as long as that lasts.
 package listener

@@ -178,23 +178,25 @@ func (x *examination) publication() error {
 
 // tables looks at every table that the group's hooks are registered for.
 func (x *examination) tables() error {
-	rows, err := x.db.Query(x.ctx, `select t.name, c.oid is not null, coalesce(c.relreplident = 'f', false),
-			exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'latchkey_stamp' and g.tgenabled = 'A'),
+	rows, err := x.db.Query(x.ctx, `select t.name, c.oid is not null, not exists (
+				select from pg_class q where (q.oid = c.oid or q.oid in (select relid from pg_partition_tree(c.oid))) and (q.relreplident <> 'f'
+					or not exists (select from pg_trigger g where g.tgrelid = q.oid and g.tgname = 'latchkey_stamp' and g.tgenabled = 'A'))),
 			exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where p.pubname = $2 and pr.prrelid = c.oid)
 		from (select distinct table_name from latchkey.subscriptions where group_name = $1) as t (name) left join pg_class c on c.oid = to_regclass(t.name) order by 1`, x.group, publicationName(x.group))
 	if err != nil {
 		return err
 	}
-	var s tableState
-	_, err = pgx.ForEachRow(rows, []any{&s.name, &s.exists, &s.full, &s.stamped, &s.published}, func() error {
-		what := "table " + s.name
+	var table string
+	var exists, ready, published bool
+	_, err = pgx.ForEachRow(rows, []any{&table, &exists, &ready, &published}, func() error {
+		what := "table " + table
 		switch {
-		case !s.exists:
+		case !exists:
 			x.say(what, false, Warning, "nothing, if it was dropped on purpose", "hooks are registered for it, and it does not exist")
-		case !s.full || !s.stamped:
-			x.say(what, false, Problem, fmt.Sprintf("run `select latchkey.watch('%s')` as its owner", s.name), "replica identity full: %t, stamp trigger: %t", s.full, s.stamped)
+		case !ready:
+			x.say(what, false, Problem, "run `"+watchSQL(table)+"` as its owner", "it, or a partition of it, is not REPLICA IDENTITY FULL, or its trigger latchkey_stamp is missing or not ENABLE ALWAYS")
 		default:
-			x.say(what, s.published, Problem, "start a listener that has its hooks: it publishes the table", "replica identity full, stamped, published: %t", s.published)
+			x.say(what, published, Problem, "start a listener that has its hooks: it publishes the table", "replica identity full, stamped, published: %t", published)
 		}
 		return nil
 	})

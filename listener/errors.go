@@ -48,6 +48,9 @@ const (
 	stateEnded     = "LK002"
 	stateSettled   = "LK003"
 	stateUnique    = "23505"
+	stateExists    = "42710"
+	stateDeadlock  = "40P01"
+	stateInternal  = "XX000" // such as "tuple concurrently updated", of two that alter one table
 	stateInUse     = "55006"
 	stateNoSlots   = "53400"
 	stateNoRights  = "42501"

@@ -29,5 +29,8 @@ func (l *Listener) SetRetention(every time.Duration, part int64) {
 	l.timing.retain, l.timing.part = every, part
 }
 
+// SetTablesEvery sets how often the hooked tables are looked at.
+func (l *Listener) SetTablesEvery(every time.Duration) { l.timing.tables = every }
+
 // Wait is how long to wait after the attempt-th failure.
 func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }

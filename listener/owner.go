@@ -20,12 +20,12 @@ const (
 
 // timing is how patient a listener is; tests make it less so.
 type timing struct {
-	lease, renew, look, sweep, retain time.Duration
-	part                              int64 // events in a part of the log
+	lease, renew, look, sweep, tables, retain time.Duration
+	part                                      int64 // events in a part of the log
 }
 
 func defaultTiming() timing {
-	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery, retain: retainEvery, part: partEvents}
+	return timing{lease: leaseTime, renew: renewEvery, look: lookEvery, sweep: sweepEvery, tables: tablesEvery, retain: retainEvery, part: partEvents}
 }
 
 // lockClass is the first key of the advisory lock that latchkey.fence takes.

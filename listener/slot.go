@@ -197,7 +197,7 @@ func replicationConfig(url, applicationName string) (*pgconn.Config, error) {
 
 // rowSettings make values have one form.
 func rowSettings() map[string]string {
-	return map[string]string{"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex"}
+	return map[string]string{"datestyle": "ISO", "intervalstyle": "postgres", "timezone": "UTC", "extra_float_digits": "3", "bytea_output": "hex"}
 }
 
 func parseInt(s string) int64 {

@@ -30,15 +30,20 @@ func identify(ev *hooks.Event, t *table) {
 }
 
 func sameIdentity(old, row *hooks.Image, t *table) bool {
-	if t.tenant >= 0 && !bytes.Equal(old.Values[t.tenant], row.Values[t.tenant]) {
+	if t.tenant >= 0 && !same(old, row, t.tenant) {
 		return false
 	}
 	for _, i := range t.key {
-		if !bytes.Equal(old.Values[i], row.Values[i]) {
+		if !same(old, row, i) {
 			return false
 		}
 	}
 	return true
+}
+
+// same takes what the log doesn't have for unchanged: the server leaves out what did not change.
+func same(old, row *hooks.Image, i int) bool {
+	return old.IsUnknown(i) || row.IsUnknown(i) || bytes.Equal(old.Values[i], row.Values[i])
 }
 
 // identity reads a row's tenant and key. A key of several columns is a JSON array.
@@ -58,7 +63,11 @@ func joinKey(im *hooks.Image, columns []int) string {
 		if n > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, im.Values[i])
+		if im.Values[i] == nil { // of a table that lost its key
+			b = append(b, "null"...)
+		} else {
+			b = appendString(b, im.Values[i])
+		}
 	}
 	return string(append(b, ']'))
 }

@@ -45,6 +45,7 @@ type term struct {
 
 	controlled chan struct{} // someone has changed subscriptions or deliveries
 	controls   int64         // how often, as the lease says
+	unready  chan struct{} // signals that a table may not be ready for hooks
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.
@@ -65,7 +66,7 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	defer fail(nil)
 	hookCtx, endHooks := context.WithCancel(work) // ends when hooks have had their time to finish
 	defer endHooks()
-	t.stopping, t.yield, t.controlled = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+	t.stopping, t.yield, t.unready, t.controlled = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, 1)
 
 	timeout, behind, err := t.open(ctx, unclean)
 	if err != nil {
@@ -94,6 +95,7 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	guard(&in, "ingest", func() error { return t.ingest(input) })
 	guard(&in, "lease", func() error { return t.renew(input) })
 	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
+	guard(&in, "tables", func() error { return t.watchTables(input) })
 	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
 	serve := func(sub *subscription) { guard(&in, "catch up", func() error { return t.catchUp(input, sub) }) }
 	for _, sub := range behind {
@@ -196,7 +198,7 @@ func (t *term) read(ctx context.Context) error {
 	sets := t.cfg.Hooks.Sets()
 	var putErr error
 	a := &assembler{
-		done: t.start.done, partial: t.start.partial, partialAt: t.start.partialAt, tables: map[uint32]*table{},
+		done: t.start.done, partial: t.start.partial, partialAt: t.start.partialAt, described: newDescribed(),
 		describe: func(m relationMessage) (*table, error) {
 			shape, err := t.shapes.describe(ctx, m)
 			if err != nil {
@@ -204,7 +206,8 @@ func (t *term) read(ctx context.Context) error {
 			}
 			return newTable(shape, sets[shape.Name()]), nil
 		},
-		emit: func(c chunk) { putErr = t.inbox.put(ctx, c) },
+		unready: func() { signal(t.unready) },
+		emit:    func(c chunk) { putErr = t.inbox.put(ctx, c) },
 		reload: func(lsn pglogrepl.LSN) ([]spooled, error) {
 			if err := t.inbox.drained(ctx); err != nil {
 				return nil, err

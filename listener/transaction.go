@@ -29,6 +29,8 @@ type chunk struct {
 type assembler struct {
 	describe func(relationMessage) (*table, error)
 	emit     func(chunk)
+	// unready is told that a table or partition is not REPLICA IDENTITY FULL.
+	unready func()
 	// reload waits until all that was emitted is stored and reads back what was spooled of a transaction.
 	reload func(commitLSN pglogrepl.LSN) ([]spooled, error)
 
@@ -36,8 +38,7 @@ type assembler struct {
 	partial   pglogrepl.LSN // the transaction of which changes up to partialAt are stored
 	partialAt int64
 
-	tables  map[uint32]*table
-	byShape map[int64]*table // also as they were earlier: a table may change within a transaction
+	described
 
 	// of the transaction that is being read
 	open      bool
@@ -56,6 +57,7 @@ type assembler struct {
 }
 
 func (a *assembler) begin(m beginMessage) error {
+	a.last = 0
 	a.open, a.commitLSN, a.at, a.xid, a.ordinal, a.stamp = true, m.commitLSN, m.at, m.xid, 0, nil
 	// Strictly below: a commit may begin exactly where the transaction before it ended.
 	a.skip = m.commitLSN < a.done
@@ -77,18 +79,6 @@ func (a *assembler) commit(m commitMessage) error {
 	a.current.unspool = a.spooled
 	a.emit(a.current)
 	a.current = chunk{}
-	return nil
-}
-
-func (a *assembler) relation(m relationMessage) error {
-	t, err := a.describe(m)
-	if err != nil {
-		return err
-	}
-	if a.byShape == nil {
-		a.byShape = map[int64]*table{}
-	}
-	a.tables[m.oid], a.byShape[t.shape.ID] = t, t
 	return nil
 }
 
@@ -131,6 +121,7 @@ func (a *assembler) truncate(oids []uint32) error {
 // change counts every change, also those that it leaves out: the ordinal must be the same after a restart.
 func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error {
 	a.ordinal++
+	a.last = 0
 	if a.skip || a.commitLSN == a.partial && a.ordinal <= a.partialAt {
 		return nil
 	}
@@ -138,7 +129,7 @@ func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error
 	if t == nil {
 		return fmt.Errorf("a change of relation %d, which the stream has not described", oid)
 	}
-	ev, err := a.event(t, op, old, row)
+	ev, err := a.event(oid, t, op, old, row)
 	if err != nil {
 		return err
 	}
@@ -180,7 +171,7 @@ type storage struct {
 	old, row hooks.Image
 }
 
-func (a *assembler) event(t *table, op hooks.Operation, old, row tuple) (*hooks.Event, error) {
+func (a *assembler) event(oid uint32, t *table, op hooks.Operation, old, row tuple) (*hooks.Event, error) {
 	s := &storage{ev: hooks.Event{
 		CommitLSN: a.commitLSN, Ordinal: a.ordinal, XID: a.xid, CommittedAt: a.at, Table: t.name, Shape: t.shape, Operation: op, Attempt: 1, RawStamp: a.stamp,
 	}}
@@ -194,6 +185,9 @@ func (a *assembler) event(t *table, op hooks.Operation, old, row tuple) (*hooks.
 	a.current.size += size + 700 // the event and its images
 	text := make([]byte, 0, size)
 	values := make([][]byte, len(old)+len(row))
+	if old != nil && a.halfKnown(oid) {
+		old = withoutNulls(old)
+	}
 	if old != nil {
 		s.old = hooks.Image{Shape: t.shape, Values: values[:len(old):len(old)]}
 		text = copyTuple(&s.old, text, old, nil)
@@ -203,6 +197,10 @@ func (a *assembler) event(t *table, op hooks.Operation, old, row tuple) (*hooks.
 		s.row = hooks.Image{Shape: t.shape, Values: values[len(old):]}
 		copyTuple(&s.row, text, row, ev.Old)
 		ev.New = &s.row
+	}
+	if op == hooks.Update && ev.Old == nil {
+		s.old = nothingOf(t.shape)
+		ev.Old = &s.old
 	}
 	identify(ev, t)
 	return ev, nil

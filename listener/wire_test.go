@@ -141,6 +141,10 @@ func (c *calls) delete(oid uint32, old tuple) error {
 	return c.note("delete %d %s", oid, showTuple(old))
 }
 
+func (c *calls) typeName(m typeMessage) error {
+	return c.note("type %d %s.%s", m.oid, m.schema, m.name)
+}
+
 func (c *calls) truncate(oids []uint32) error { return c.note("truncate %v", oids) }
 
 func (c *calls) message(m logicalMessage) error {

@@ -73,7 +73,7 @@ func newWorld() *world {
 // start begins at what is stored, with an assembler that knows nothing else.
 func (w *world) start() {
 	w.a = &assembler{
-		done: w.stored.at.done, partial: w.stored.at.partial, partialAt: w.stored.at.partialAt, tables: map[uint32]*table{},
+		done: w.stored.at.done, partial: w.stored.at.partial, partialAt: w.stored.at.partialAt, described: newDescribed(),
 		describe: w.describe,
 		emit:     w.store,
 		reload:   func(lsn pglogrepl.LSN) ([]spooled, error) { return w.stored.spool[lsn], nil },

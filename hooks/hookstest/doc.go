@@ -10,6 +10,8 @@
 //		env.RequireRuns("audit", 1)
 //	}
 //
+// Tables of the service's own are made by [Schema] or [Prepare], before the listener opens.
+//
 // Postgres comes by testcontainers where Docker answers and has or can get an image, and otherwise from the programs that
 // are installed; LATCHKEY_TEST_POSTGRES says which (auto, local, container, or the postgres:// URL of a server with
 // wal_level logical). A test fails where there is none: nothing is skipped. The server is shared by the process and goes

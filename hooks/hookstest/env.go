@@ -42,13 +42,31 @@ type running struct {
 }
 
 // Option adjusts the environment.
-type Option func(*listener.Config)
+type Option func(*settings)
+
+type settings struct {
+	listener listener.Config
+	prepare  []func(ctx context.Context, pool *pgxpool.Pool) error
+}
+
+// Schema runs SQL, one or several statements, before the store and the listener open: it makes the service's own tables.
+func Schema(sql string) Option {
+	return Prepare(func(ctx context.Context, pool *pgxpool.Pool) error {
+		_, err := pool.Exec(ctx, sql)
+		return err
+	})
+}
+
+// Prepare runs fn before the store and the listener open, as a service's own migrations. What it writes is no event.
+func Prepare(fn func(ctx context.Context, pool *pgxpool.Pool) error) Option {
+	return func(s *settings) { s.prepare = append(s.prepare, fn) }
+}
 
 // Retry sets the schedule of failed after-hooks. Without it a failed one is tried again after at most 10 ms, three times in all.
-func Retry(r listener.Retry) Option { return func(c *listener.Config) { c.Retry = r } }
+func Retry(r listener.Retry) Option { return func(s *settings) { s.listener.Retry = r } }
 
 // Logger gets what the listener logs. Without it, the test's log does.
-func Logger(l *slog.Logger) Option { return func(c *listener.Config) { c.Logger = l } }
+func Logger(l *slog.Logger) Option { return func(s *settings) { s.listener.Logger = l } }
 
 // New makes an environment whose hooks are reg's. All of it goes at the end of the test.
 func New(tb testing.TB, reg *db.Hooks, options ...Option) *Env {
@@ -56,20 +74,26 @@ func New(tb testing.TB, reg *db.Hooks, options ...Option) *Env {
 	e := &Env{tb: tb, URL: pgtest.PreferContainer.New(tb).URL, runs: newRuns()}
 	ctx := tb.Context()
 	reg.ObserveBefore(e.runs.before)
-	e.config = listener.Config{
+	s := settings{listener: listener.Config{
 		DatabaseURL: e.URL, Hooks: reg, Logger: slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Retry: listener.Retry{Attempts: 3, Base: 5 * time.Millisecond, Max: 10 * time.Millisecond},
 		Trace: listener.Trace{Ran: e.runs.after},
-	}
+	}}
 	for _, option := range options {
-		option(&e.config)
+		option(&s)
 	}
+	e.config = s.listener
 	var err error
 	if e.pool, err = pgxpool.New(ctx, e.URL); err != nil {
 		tb.Fatalf("hookstest: connect: %v", err)
 	}
 	tb.Cleanup(e.pool.Close)
 	e.SQL(`insert into auth.tenants (id, friendly_name) values ($1, 'Test')`, Tenant)
+	for _, prepare := range s.prepare {
+		if err := prepare(ctx, e.pool); err != nil {
+			tb.Fatalf("hookstest: prepare the database: %v", err)
+		}
+	}
 	if e.Store, err = db.Open(ctx, db.Config{DatabaseURL: e.URL, Hooks: reg}); err != nil {
 		tb.Fatalf("hookstest: open the store: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-dev/latchkey/db"
@@ -107,4 +108,20 @@ func logged(t *testing.T, env *hookstest.Env) string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// A service's own tables are there before the listener opens, and what was written meanwhile is no event.
+func TestOwnTable(t *testing.T) {
+	t.Parallel()
+	type thing struct{ ID int }
+	reg := db.NewHooks()
+	db.Table[thing](reg, "own.things").AfterCreate("seen", func(context.Context, hooks.Tx, hooks.Event, thing) error { return nil })
+	env := hookstest.New(t, reg, hookstest.Schema(`create schema own; create table own.things (id int primary key)`),
+		hookstest.Prepare(func(ctx context.Context, pool *pgxpool.Pool) error {
+			_, err := pool.Exec(ctx, `insert into own.things values ($1)`, 1)
+			return err
+		}))
+	env.SQL(`insert into own.things values (2)`)
+	env.CatchUp()
+	env.RequireRuns("seen", 1)
 }

@@ -1,26 +1,32 @@
-// Package rowtext reads row images, whose values are in Postgres' text form, into structs whose exported fields carry db
-// tags, those of embedded structs included. Columns that the struct lacks are skipped, and fields that the row lacks stay
-// zero: a row may be older or newer than the struct.
+// Package rowtext reads row images, whose values are in Postgres' text form, into structs whose exported fields stand for
+// columns: by their db tag, else by their name in snake_case; fields of embedded structs are the struct's own.
+//
+//	fields.go     which field stands for which column
+//	value.go      a value's text into a field, by the field's type and the column's
+//	array.go      arrays into slices
+//	composite.go  composite types into structs
 package rowtext
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// Decoder reads rows into R. It is safe for concurrent use.
-func Decoder[R any]() func(*hooks.Image) (R, error) {
-	d := &decoder{row: reflect.TypeFor[R](), types: pgtype.NewMap()}
+// Decoder reads rows into R. Columns that R lacks are skipped, and fields that the row lacks stay zero: a row may be older
+// or newer than R. It is safe for concurrent use.
+func Decoder[R any]() func(*hooks.Image) (R, error) { return decoderOf[R](false) }
+
+// Strict is Decoder for structs that aren't ours: a field for which the row has no column is an error unless it is
+// optional, or the column is a generated one, which never reaches the log.
+func Strict[R any]() func(*hooks.Image) (R, error) { return decoderOf[R](true) }
+
+func decoderOf[R any](strict bool) func(*hooks.Image) (R, error) {
+	d := &decoder{row: reflect.TypeFor[R](), strict: strict, types: pgtype.NewMap()}
 	return func(im *hooks.Image) (R, error) {
 		var row R
 		if im == nil {
@@ -30,140 +36,79 @@ func Decoder[R any]() func(*hooks.Image) (R, error) {
 	}
 }
 
-// Columns lists the db tags of a struct, in the order of its fields.
-func Columns(row reflect.Type) []string {
-	var columns []string
-	for _, f := range tagged(row) {
-		columns = append(columns, f.Tag.Get("db"))
-	}
-	return columns
-}
-
-// tagged lists the fields that stand for columns.
-func tagged(row reflect.Type) []reflect.StructField {
-	return slices.DeleteFunc(reflect.VisibleFields(row), func(f reflect.StructField) bool {
-		tag := f.Tag.Get("db")
-		return !f.IsExported() || tag == "" || tag == "-"
-	})
-}
-
 type decoder struct {
-	row   reflect.Type
-	plans sync.Map // *hooks.Shape -> plan
+	row    reflect.Type
+	strict bool
+	plans  sync.Map // *hooks.Shape -> *plan
 
 	mu    sync.Mutex // pgtype.Map remembers what it planned
 	types *pgtype.Map
 }
 
-// plan has an entry for each column: how to read it, and where to; nil for a column that the struct lacks.
-type plan []*step
+type plan struct {
+	steps []*step // one a column: how to read it, and where to; nil for a column that the struct lacks
+	err   error   // why no row of this shape fits
+}
 
 type step struct {
+	name  string
 	field []int
-	read  func(text []byte, into reflect.Value) error
+	read  reader
 }
+
+// reader reads a value that isn't NULL.
+type reader func(text []byte, into reflect.Value) error
 
 func (d *decoder) decode(im *hooks.Image, row reflect.Value) error {
 	p, ok := d.plans.Load(im.Shape)
 	if !ok {
 		p, _ = d.plans.LoadOrStore(im.Shape, d.plan(im.Shape))
 	}
-	for i, s := range p.(plan) {
+	if err := p.(*plan).err; err != nil {
+		return err
+	}
+	for i, s := range p.(*plan).steps {
 		if s == nil || im.IsUnknown(i) {
 			continue
 		}
 		field := row.FieldByIndex(s.field)
+		var err error
 		if im.Values[i] == nil {
-			if err := setNull(field); err != nil {
-				return fmt.Errorf("column %s of %s: %w", im.Shape.Columns[i], im.Shape.Name(), err)
-			}
-			continue
+			err = setNull(field)
+		} else {
+			err = s.read(im.Values[i], field)
 		}
-		if err := s.read(im.Values[i], field); err != nil {
-			return fmt.Errorf("column %s of %s: %w", im.Shape.Columns[i], im.Shape.Name(), err)
+		if err != nil {
+			return fmt.Errorf("column %s of %s, into field %s: %w", im.Shape.Columns[i], im.Shape.Name(), s.name, err)
 		}
 	}
 	return nil
 }
 
-func (d *decoder) plan(shape *hooks.Shape) plan {
-	fields := map[string]reflect.StructField{}
-	for _, f := range tagged(d.row) {
-		fields[f.Tag.Get("db")] = f
+func (d *decoder) plan(shape *hooks.Shape) *plan {
+	p := &plan{steps: make([]*step, len(shape.Columns))}
+	fields := map[string]column{}
+	for _, c := range columnsOf(d.row) {
+		fields[c.name] = c
 	}
-	p := make(plan, len(shape.Columns))
-	for i, column := range shape.Columns {
-		if f, ok := fields[column]; ok {
-			p[i] = &step{field: f.Index, read: d.reader(f.Type, shape.Types[i])}
+	for i, name := range shape.Columns {
+		if c, ok := fields[name]; ok {
+			p.steps[i] = &step{name: c.field.Name, field: c.field.Index, read: d.reader(c.field.Type, shape.Types[i])}
+			delete(fields, name)
+		}
+	}
+	for _, name := range shape.Generated {
+		delete(fields, name)
+	}
+	if !d.strict {
+		return p
+	}
+	for _, c := range columnsOf(d.row) { // in the struct's order
+		if _, missing := fields[c.name]; missing && !c.optional {
+			p.err = fmt.Errorf("this event's row of %s has no column %s, which field %s stands for: the column came after the event, or is gone; "+
+				"tag the field `db:%q`, and it stays zero there", shape.Name(), c.name, c.field.Name, c.name+",optional")
+			break
 		}
 	}
 	return p
-}
-
-// reader has the common types by hand, because every hook call pays for it, and pgtype for the rest.
-func (d *decoder) reader(to reflect.Type, oid uint32) func([]byte, reflect.Value) error {
-	switch {
-	case to == reflect.TypeFor[json.RawMessage]():
-		return func(text []byte, v reflect.Value) error { v.SetBytes(append([]byte(nil), text...)); return nil }
-	case to == reflect.TypeFor[[]byte]() && oid == pgtype.ByteaOID:
-		return readBytea
-	case to == reflect.TypeFor[time.Time]() && oid == pgtype.TimestamptzOID:
-		return readTime
-	case to.Kind() == reflect.Pointer:
-		inner := d.reader(to.Elem(), oid)
-		return func(text []byte, v reflect.Value) error {
-			v.Set(reflect.New(to.Elem()))
-			return inner(text, v.Elem())
-		}
-	}
-	switch to.Kind() {
-	case reflect.String:
-		return func(text []byte, v reflect.Value) error { v.SetString(string(text)); return nil }
-	case reflect.Bool:
-		return func(text []byte, v reflect.Value) error {
-			if len(text) != 1 || text[0] != 't' && text[0] != 'f' {
-				return fmt.Errorf("%q is no boolean", text)
-			}
-			v.SetBool(text[0] == 't')
-			return nil
-		}
-	case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64:
-		return func(text []byte, v reflect.Value) error {
-			n, err := strconv.ParseInt(string(text), 10, to.Bits())
-			v.SetInt(n)
-			return err
-		}
-	}
-	return func(text []byte, v reflect.Value) error {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.types.Scan(oid, pgtype.TextFormatCode, text, v.Addr().Interface())
-	}
-}
-
-func readBytea(text []byte, v reflect.Value) error {
-	if len(text) < 2 || string(text[:2]) != `\x` {
-		return fmt.Errorf("bytea is not in hex")
-	}
-	b, err := hex.DecodeString(string(text[2:]))
-	v.SetBytes(b)
-	return err
-}
-
-func readTime(text []byte, v reflect.Value) error {
-	t, err := parseTime(text)
-	if err == nil {
-		*v.Addr().Interface().(*time.Time) = t
-	}
-	return err
-}
-
-func setNull(v reflect.Value) error {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
-		v.SetZero()
-		return nil
-	default:
-		return fmt.Errorf("NULL does not fit a %s: make the field a pointer", v.Type())
-	}
 }

@@ -34,7 +34,7 @@ func connect(t *testing.T) *pgx.Conn {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(pgtest.New(t).URL)
 	ok(t, err)
-	for name, value := range map[string]string{"datestyle": "ISO", "intervalstyle": "iso_8601", "timezone": "UTC", "bytea_output": "hex", "extra_float_digits": "3"} {
+	for name, value := range map[string]string{"datestyle": "ISO", "intervalstyle": "postgres", "timezone": "UTC", "bytea_output": "hex", "extra_float_digits": "3"} {
 		cfg.RuntimeParams[name] = value
 	}
 	conn, err := pgx.ConnectConfig(t.Context(), cfg)
@@ -202,11 +202,11 @@ func TestColumnsThatDiffer(t *testing.T) {
 	im := &hooks.Image{Shape: shape, Values: [][]byte{[]byte("x"), []byte("a"), []byte("7")}}
 	type row struct {
 		ref
-		_     string `db:"extra"`
-		N     int    `db:"n"`
-		Newer string `db:"newer"`
-		Own   string
-		Minus string `db:"-"`
+		_      string `db:"extra"`
+		N      int    `db:"n"`
+		Newer  string `db:"newer"`
+		UserID string
+		Minus  string `db:"-"`
 	}
 	decode := rowtext.Decoder[row]()
 	got, err := decode(im)
@@ -214,7 +214,7 @@ func TestColumnsThatDiffer(t *testing.T) {
 	if want := (row{ref: ref{ID: "a"}, N: 7}); got != want {
 		t.Errorf("decoded %+v; want %+v", got, want)
 	}
-	if columns := rowtext.Columns(reflect.TypeFor[row]()); !slices.Equal(columns, []string{"id", "n", "newer"}) {
+	if columns := rowtext.Columns(reflect.TypeFor[row]()); !slices.Equal(columns, []string{"id", "n", "newer", "user_id"}) {
 		t.Errorf("columns %q", columns)
 	}
 	// The same decoder, after a column was dropped, and with a value that the log doesn't have.
