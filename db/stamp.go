@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/json"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/lazytx"
+	"github.com/latchkey-dev/latchkey/internal/tracing"
 )
 
 type stampKey struct{}
 
-// WithStamp makes ctx say on whose behalf its writes are made; events carry it. Origin and Cause are set by the store.
+// WithStamp makes ctx say on whose behalf its writes are made; events carry it. Origin and Cause are set by the store, and
+// so is Traceparent, by the span that ctx has, unless s names another trace.
 func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
 	return context.WithValue(ctx, stampKey{}, s)
 }
@@ -19,6 +23,9 @@ func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
 func StampOf(ctx context.Context) hooks.Stamp {
 	s, _ := ctx.Value(stampKey{}).(hooks.Stamp)
 	s.Origin, s.Cause = hooks.OriginApp, hooks.Current(ctx).Cause()
+	if span := tracing.Traceparent(trace.SpanContextFromContext(ctx)); s.Traceparent == "" || tracing.SameTrace(s.Traceparent, span) { // of one trace, the span is the nearer one
+		s.Traceparent = span
+	}
 	return s
 }
 

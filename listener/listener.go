@@ -11,6 +11,9 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/latchkey-dev/latchkey/internal/tracing"
 )
 
 // Listener runs the after-hooks of a group, as its owner or standing by.
@@ -22,6 +25,7 @@ type Listener struct {
 	pool     *pgxpool.Pool
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
+	tracer   *tracing.Tracer
 	ready    chan struct{}
 	killed   chan struct{}
 	killOnce sync.Once
@@ -36,7 +40,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
-	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{}), killed: make(chan struct{}), timing: defaultTiming()}
+	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), tracer: tracing.New(cfg.TracerProvider, "github.com/latchkey-dev/latchkey/listener"), ready: make(chan struct{}), killed: make(chan struct{}), timing: defaultTiming()}
 	if l.pool, err = openPool(ctx, cfg.DatabaseURL, "latchkey/"+cfg.Group, 4); err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
@@ -109,6 +113,7 @@ func (l *Listener) LastSeq() int64 {
 // and returns nil. A lost connection or a server that restarts is waited out. It returns a *[Stop] where going on could
 // lose a change, or needs a person; nothing is lost by it.
 func (l *Listener) Run(ctx context.Context) error {
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // what happens here belongs to the writers' traces, not to our caller's
 	const first, longest = 100 * time.Millisecond, 5 * time.Second
 	pause := first
 	for {
