@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -26,6 +27,7 @@ type Listener struct {
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
 	tracer   *tracing.Tracer
+	term     atomic.Pointer[term] // that streams; nil: none does
 	ready    chan struct{}
 	killed   chan struct{}
 	killOnce sync.Once
@@ -181,6 +183,7 @@ func (l *Listener) own(ctx context.Context) error {
 	}
 	defer func() { _ = t.replication.Conn().Close() }()
 	err = t.run(ctx, unclean)
+	l.term.Store(nil)
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -204,6 +207,7 @@ func closeSoon(pool *pgxpool.Pool) {
 // owning tells the world that a term streams.
 func (l *Listener) owning(t *term) {
 	stream := t.stream
+	l.term.Store(t)
 	l.progress.update(func(p *progress) {
 		p.covered, p.stored, p.settled = t.start.done, max(p.stored, t.nextSeq-1), t.settler.reached
 		p.ask = func() { signal(stream.ask) }

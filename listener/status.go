@@ -18,7 +18,8 @@ type Status struct {
 	Slot     string       `json:"slot"`
 	WALState string       `json:"wal_status"` // empty if the slot does not exist
 	Active   bool         `json:"active"`
-	LagBytes int64        `json:"lag_bytes"` // from the stored position to where the server writes
+	LagBytes int64        `json:"lag_bytes"`      // from the stored position to where the server writes
+	Retained int64        `json:"retained_bytes"` // of the log, for the slot: what fills the server's disk
 	Done     string       `json:"done_lsn"`
 	Stored   int64        `json:"stored_events"`
 	Hooks    []HookStatus `json:"hooks"`
@@ -28,8 +29,9 @@ type Status struct {
 type HookStatus struct {
 	Table  string    `json:"table"`
 	Hook   string    `json:"hook"`
-	Cursor int64     `json:"cursor"` // every event up to it is settled
-	Lag    int64     `json:"lag"`    // stored events above it
+	Cursor int64     `json:"cursor"`      // every event up to it is settled
+	Lag    int64     `json:"lag"`         // stored events above it
+	Behind float64   `json:"lag_seconds"` // about how long ago the first of them was committed; 0 if there is none
 	Retry  int64     `json:"retry"`
 	Held   int64     `json:"held"`
 	Dead   int64     `json:"dead"`
@@ -42,14 +44,20 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// Status reads how the listener's group stands.
+func (l *Listener) Status(ctx context.Context) (Status, error) {
+	return ReadStatus(ctx, l.pool, l.cfg.Group)
+}
+
 // ReadStatus reads how a group stands.
 func ReadStatus(ctx context.Context, q Querier, group string) (Status, error) {
 	s := Status{Group: group}
 	var done pglogrepl.LSN
 	err := q.QueryRow(ctx, `select case when l.expires_at > clock_timestamp() then o.instance else '' end, o.epoch, coalesce(p.slot, ''), coalesce(r.wal_status, ''),
-			coalesce(r.active, false), coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), p.done_lsn), 0)::bigint, coalesce(p.done_lsn, '0/0'), coalesce(p.next_seq - 1, 0)
+			coalesce(r.active, false), coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), p.done_lsn), 0)::bigint,
+			coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), r.restart_lsn), 0)::bigint, coalesce(p.done_lsn, '0/0'), coalesce(p.next_seq - 1, 0)
 		from latchkey.owner o join latchkey.lease l using (group_name) left join latchkey.position p using (group_name) left join pg_replication_slots r on r.slot_name = p.slot
-		where o.group_name = $1`, group).Scan(&s.Owner, &s.Epoch, &s.Slot, &s.WALState, &s.Active, &s.LagBytes, &done, &s.Stored)
+		where o.group_name = $1`, group).Scan(&s.Owner, &s.Epoch, &s.Slot, &s.WALState, &s.Active, &s.LagBytes, &s.Retained, &done, &s.Stored)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return s, fmt.Errorf("listener: group %q is unknown: no listener of it has run on this database", group)
 	}
@@ -57,15 +65,17 @@ func ReadStatus(ctx context.Context, q Querier, group string) (Status, error) {
 		return s, fmt.Errorf("listener: status: %w", err)
 	}
 	s.Done = done.String()
-	rows, err := q.Query(ctx, `select s.table_name, s.hook, s.cursor_seq, greatest($2 - s.cursor_seq, 0), count(d.seq) filter (where d.status in ('retry', 'running')),
+	rows, err := q.Query(ctx, `select s.table_name, s.hook, s.cursor_seq, greatest($2 - s.cursor_seq, 0),
+			case when $2 > s.cursor_seq then coalesce((select greatest(extract(epoch from clock_timestamp() - b.committed_at), 0) from latchkey.event_batches b
+				where b.group_name = s.group_name and b.first_seq <= s.cursor_seq + 1 order by b.first_seq desc limit 1), 0) else 0 end::float8, count(d.seq) filter (where d.status in ('retry', 'running')),
 			count(d.seq) filter (where d.status = 'held'), count(d.seq) filter (where d.status = 'dead'), s.created_at
 		from latchkey.subscriptions s left join latchkey.deliveries d on d.subscription_id = s.id and d.status in ('retry', 'running', 'held', 'dead')
-		where s.group_name = $1 group by s.id order by s.table_name, s.hook`, group, s.Stored)
+		where s.group_name = $1 group by s.id order by s.table_name, s.hook, s.run`, group, s.Stored)
 	if err != nil {
 		return s, fmt.Errorf("listener: status: %w", err)
 	}
 	s.Hooks, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (h HookStatus, err error) {
-		err = row.Scan(&h.Table, &h.Hook, &h.Cursor, &h.Lag, &h.Retry, &h.Held, &h.Dead, &h.Since)
+		err = row.Scan(&h.Table, &h.Hook, &h.Cursor, &h.Lag, &h.Behind, &h.Retry, &h.Held, &h.Dead, &h.Since)
 		return h, err
 	})
 	if err != nil {

@@ -49,6 +49,37 @@ func (r Run) Outcome() string {
 	}
 }
 
+// JoinTraces makes one trace of several, which are called in turn.
+func JoinTraces(traces ...Trace) Trace {
+	return Trace{
+		Stored: func(events []*hooks.Event) {
+			for i := range traces {
+				traces[i].stored(events)
+			}
+		},
+		Ingested: func(b Batch) {
+			for i := range traces {
+				traces[i].ingested(b)
+			}
+		},
+		Ran: func(r Run) {
+			for i := range traces {
+				traces[i].ran(r)
+			}
+		},
+		Owning: func(epoch int64) {
+			for i := range traces {
+				traces[i].owning(epoch)
+			}
+		},
+		Stopped: func(epoch int64, reason error) {
+			for i := range traces {
+				traces[i].stopped(epoch, reason)
+			}
+		},
+	}
+}
+
 func (t *Trace) stored(events []*hooks.Event) {
 	if t.Stored != nil {
 		t.Stored(events)
