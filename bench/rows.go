@@ -15,7 +15,8 @@ import (
 type rows struct {
 	conn         *pgconn.PgConn
 	arrived      chan inserted
-	ended        chan error
+	ended        chan struct{}
+	err          error // of read, once ended is closed
 	cancel       context.CancelFunc
 	acknowledged atomic.Uint64
 }
@@ -43,9 +44,12 @@ func (b *bench) openRows(ctx context.Context, slot string) (*rows, error) {
 		_ = conn.Close(ctx) // err says more
 		return nil, fmt.Errorf("stream: %w", err)
 	}
-	r := &rows{conn: conn, arrived: make(chan inserted, 2*riverBatch), ended: make(chan error, 1)}
+	r := &rows{conn: conn, arrived: make(chan inserted, 2*riverBatch), ended: make(chan struct{})}
 	ctx, r.cancel = context.WithCancel(ctx)
-	go func() { r.ended <- r.read(ctx) }()
+	go func() {
+		defer close(r.ended)
+		r.err = r.read(ctx)
+	}()
 	return r, nil
 }
 
@@ -54,9 +58,8 @@ func (r *rows) take(ctx context.Context, limit int) (taken []map[string]string, 
 	select {
 	case in := <-r.arrived:
 		taken, lsn = append(taken, in.row), in.lsn
-	case err := <-r.ended:
-		r.ended <- nil
-		return nil, 0, fmt.Errorf("stream: it ended: %w", err)
+	case <-r.ended:
+		return nil, 0, fmt.Errorf("stream: it ended: %w", r.err)
 	case <-ctx.Done():
 		return nil, 0, context.Cause(ctx)
 	}
@@ -77,7 +80,7 @@ func (r *rows) acknowledge(lsn pglogrepl.LSN) { r.acknowledged.Store(uint64(lsn)
 // close ends the stream and waits for its reader.
 func (r *rows) close(ctx context.Context) {
 	r.cancel()
-	_ = <-r.ended         // it was told to end
+	<-r.ended
 	_ = r.conn.Close(ctx) // nothing is open
 }
 
