@@ -39,6 +39,18 @@ func (s *session) mayWrite(ctx context.Context) error {
 	return hooks.ErrOutsideTx
 }
 
+// running is the hook that makes a write: the context's, or the one whose transaction it is, should the hook write with a
+// context of its own. Otherwise hooks that cause each other's events would not be counted, and never be stopped.
+func (s *session) running(ctx context.Context) *hooks.Running {
+	if r := hooks.Current(ctx); r != nil {
+		return r
+	}
+	if tx, ok := s.conn.(*lazytx.Tx); ok {
+		return tx.Hook()
+	}
+	return nil
+}
+
 // write is one write of a repository: a transaction that begins when a hook or a second statement needs it, a savepoint
 // inside a larger one.
 type write struct {
@@ -50,7 +62,7 @@ func (s *session) write(ctx context.Context) (*write, error) {
 	if err := s.mayWrite(ctx); err != nil {
 		return nil, err
 	}
-	ahead, inContext, err := stampStatements(ctx)
+	ahead, inContext, err := stampStatements(ctx, s.running(ctx))
 	if err != nil {
 		return nil, err
 	}

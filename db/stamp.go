@@ -20,9 +20,11 @@ func WithStamp(ctx context.Context, s hooks.Stamp) context.Context {
 }
 
 // StampOf is what a write with this context leaves in the log: what [WithStamp] said, and what caused it.
-func StampOf(ctx context.Context) hooks.Stamp {
+func StampOf(ctx context.Context) hooks.Stamp { return stampOf(ctx, hooks.Current(ctx)) }
+
+func stampOf(ctx context.Context, running *hooks.Running) hooks.Stamp {
 	s, _ := ctx.Value(stampKey{}).(hooks.Stamp)
-	s.Origin, s.Cause = hooks.OriginApp, hooks.Current(ctx).Cause()
+	s.Origin, s.Cause = hooks.OriginApp, running.Cause()
 	if span := tracing.Traceparent(trace.SpanContextFromContext(ctx)); s.Traceparent == "" || tracing.SameTrace(s.Traceparent, span) { // of one trace, the span is the nearer one
 		s.Traceparent = span
 	}
@@ -31,8 +33,8 @@ func StampOf(ctx context.Context) hooks.Stamp {
 
 // StampStatements are the two ways to leave a stamp. ahead emits it right away, unless the transaction's current stamp is
 // the same; context leaves it to the trigger of the first hooked table that is written, so it costs nothing where none is.
-func stampStatements(ctx context.Context) (ahead, inContext lazytx.Statement, err error) {
-	stamp, err := json.Marshal(StampOf(ctx))
+func stampStatements(ctx context.Context, running *hooks.Running) (ahead, inContext lazytx.Statement, err error) {
+	stamp, err := json.Marshal(stampOf(ctx, running))
 	if err != nil {
 		return ahead, inContext, err
 	}

@@ -135,7 +135,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := (&session{}).mayWrite(ctx); err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
 	}
-	_, inContext, err := stampStatements(ctx)
+	_, inContext, err := stampStatements(ctx, hooks.Current(ctx))
 	if err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
 	}

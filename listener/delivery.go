@@ -57,6 +57,7 @@ func (t *term) begin(d *delivery) {
 		}}
 	})
 	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev}
+	d.tx.Give(&d.running)
 }
 
 // conclude records what a hook's return means and says how the delivery stands. An error of its own is the term's: what
