@@ -83,7 +83,7 @@ func TestCause(t *testing.T) {
 						return store.With(tx).InTx(ctx, func(tx *db.Tx) error { return createRole(ctx, tx, id) })
 					})
 				default:
-					err = createRole(r.ctx(), store.With(tx), id)
+					err = createRole(r.ctx(), store.With(tx), id) //nolint:contextcheck // that is what is tested
 				}
 				return err
 			})
@@ -149,7 +149,7 @@ func TestDepthIsBounded(t *testing.T) {
 				case "store":
 					return createRole(ctx, store.With(tx), id)
 				case "store, with a context of its own":
-					return createRole(r.ctx(), store.With(tx), id)
+					return createRole(r.ctx(), store.With(tx), id) //nolint:contextcheck // that is what is tested
 				}
 				_, err := tx.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, id)
 				if crash && len(id) == 5 {
