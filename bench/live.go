@@ -50,8 +50,8 @@ func measureLive(ctx context.Context, b *bench) ([]figure, error) {
 		return text
 	}
 	return []figure{
-		{Name: "live_p50_vs_commit", Value: median(ratios(hook50, commit50)), Target: &target{Value: 4}, Beside: beside(hook50, commit50)},
-		{Name: "live_p99_vs_commit", Value: median(ratios(hook99, commit99)), Target: &target{Value: 6}, Beside: beside(hook99, commit99)},
+		{Name: "live_p50_vs_commit", Value: median(ratios(hook50, commit50)), Target: &target{Value: 3}, Beside: beside(hook50, commit50)},
+		{Name: "live_p99_vs_commit", Value: median(ratios(hook99, commit99)), Target: &target{Value: 5}, Beside: beside(hook99, commit99)},
 		{Name: "live_p50_ms", Value: median(hook50)},
 		{Name: "live_p99_ms", Value: median(hook99)},
 		{Name: "commit_p50_ms", Value: median(commit50)},

@@ -16,7 +16,7 @@ type metric struct {
 }
 
 func metrics() []metric {
-	return []metric{backlogMetric(), txHookMetric(), liveMetric(), writeMetric(), bigTxMetric()}
+	return []metric{backlogMetric(), riverMetric(), txHookMetric(), manyHooksMetric(), liveMetric(), writeMetric(), followMetric(), bigTxMetric()}
 }
 
 // choose takes the metrics of which the name or a figure matches.
@@ -46,12 +46,11 @@ type figure struct {
 	Target *target `json:"target,omitempty"`
 }
 
-// target is what a figure has to reach, and what we would like it to.
+// target is what a figure has to reach.
 type target struct {
 	AtLeast bool    `json:"at_least"` // otherwise at most, or below
 	Below   bool    `json:"below,omitempty"`
 	Value   float64 `json:"value"`
-	Aim     float64 `json:"aim,omitempty"`
 }
 
 func (t target) met(v float64) bool {
@@ -73,9 +72,5 @@ func (t target) String() string {
 	case t.Below:
 		sign = "<"
 	}
-	text := sign + " " + number(t.Value)
-	if t.Aim != 0 {
-		text += " (aim " + number(t.Aim) + ")"
-	}
-	return text
+	return sign + " " + number(t.Value)
 }

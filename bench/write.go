@@ -55,11 +55,11 @@ func measureWrite(ctx context.Context, b *bench) ([]figure, error) {
 		if err := b.empty(ctx); err != nil {
 			return nil, err
 		}
-		one, err := clients(stamped, create)
+		one, _, err := clients(stamped, create)
 		if err != nil {
 			return nil, fmt.Errorf("create: %w", err)
 		}
-		other, err := clients(ctx, insert)
+		other, _, err := clients(ctx, insert)
 		if err != nil {
 			return nil, fmt.Errorf("insert: %w", err)
 		}
@@ -68,7 +68,7 @@ func measureWrite(ctx context.Context, b *bench) ([]figure, error) {
 	}
 	return []figure{
 		{
-			Name: "write_vs_bare", Value: median(ratios(ours, theirs)), Target: &target{AtLeast: true, Value: 0.85},
+			Name: "write_vs_bare", Value: median(ratios(ours, theirs)), Target: &target{AtLeast: true, Value: 0.88},
 			Beside: fmt.Sprintf("%.0f creates/s beside %.0f bare inserts/s", median(ours), median(theirs)),
 		},
 		{Name: "creates_per_s", Value: median(ours)},
@@ -90,8 +90,8 @@ func bareInsert(ctx context.Context, pool *pgxpool.Pool, tenant, id string) erro
 		Scan(&r.TenantID, &r.ID, &r.Name, &r.Description, &r.Metadata, &r.CreatedAt, &r.UpdatedAt)
 }
 
-// clients is how many writes a second writeClients make, each as fast as it can.
-func clients(ctx context.Context, write func(ctx context.Context, tenant, id string) error) (float64, error) {
+// clients is how many writes a second writeClients make, each as fast as it can, and how many they made.
+func clients(ctx context.Context, write func(ctx context.Context, tenant, id string) error) (perSecond float64, n int, err error) {
 	var count atomic.Int64
 	began := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
@@ -107,7 +107,8 @@ func clients(ctx context.Context, write func(ctx context.Context, tenant, id str
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return rate(int(count.Load()), time.Since(began)), nil
+	n = int(count.Load())
+	return rate(n, time.Since(began)), n, nil
 }

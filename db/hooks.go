@@ -64,5 +64,6 @@ func (h *Hooks) Sets() map[string][]string {
 // Err is what was registered wrongly, all of it. Opening a store or a listener returns it.
 func (h *Hooks) Err() error { return errors.Join(h.registry.Err(), h.sqlErr()) }
 
-// ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
+// ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine, and after those that were set
+// before it. Set it before the store opens.
 func (h *Hooks) ObserveBefore(fn func(hooks.BeforeRun)) { h.registry.ObserveBefore(fn) }

@@ -56,22 +56,30 @@ func (r *Repository[Row, ID, Create, Update]) Get(ctx context.Context, tenantID 
 // Create inserts a row; an empty id is made up. Its BeforeCreate hooks run first. Where none uses its transaction, it is
 // one round trip. Errors: [Conflict], [Invalid], [ErrSuppressed], hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.
 func (r *Repository[Row, ID, Create, Update]) Create(ctx context.Context, tenantID string, in Create) (Row, error) {
-	row, err := inWrite(ctx, r.s, func(w *write) (Row, error) { return r.e.insertRow(ctx, w, tenantID, in) })
-	return row, failed(err, "create", r.e.name)
+	return inWrite(ctx, r.s, r.e.action(hooks.Insert, "create"), func(ctx context.Context, w *write) (Row, error) {
+		return r.e.insertRow(ctx, w, tenantID, in)
+	})
 }
 
 // Update changes the fields that are present and leaves the others. The row is locked first, so its BeforeUpdate hooks
 // see what is really being changed: two round trips. Errors as [Repository.Create], and [ErrNotFound].
 func (r *Repository[Row, ID, Create, Update]) Update(ctx context.Context, tenantID string, id ID, in Update) (Row, error) {
-	row, err := inWrite(ctx, r.s, func(w *write) (Row, error) { return r.e.updateRow(ctx, w, tenantID, id, in) })
-	return row, failed(err, "update", r.e.name)
+	return inWrite(ctx, r.s, r.e.action(hooks.Update, "update"), func(ctx context.Context, w *write) (Row, error) {
+		return r.e.updateRow(ctx, w, tenantID, id, in)
+	})
 }
 
 // Delete removes a row, and with it what belongs to it. Its BeforeDelete hooks run first, with the row locked, then those
 // of the hooked rows that it takes along, locked too. Errors as [Repository.Update].
 func (r *Repository[Row, ID, Create, Update]) Delete(ctx context.Context, tenantID string, id ID) error {
-	_, err := inWrite(ctx, r.s, func(w *write) (int64, error) { return r.e.deleteRow(ctx, w, tenantID, id) })
-	return failed(err, "delete", r.e.name)
+	_, err := inWrite(ctx, r.s, r.e.action(hooks.Delete, "delete"), func(ctx context.Context, w *write) (int64, error) {
+		return r.e.deleteRow(ctx, w, tenantID, id)
+	})
+	return err
+}
+
+func (e *entity[Row, ID, Create, Update]) action(op hooks.Operation, verb string) action {
+	return action{operation: op, table: e.list.table, verb: verb, entity: e.name}
 }
 
 func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *write, tenantID string, in Create) (Row, error) {

@@ -37,20 +37,19 @@ func (r *RolePermissions) List(ctx context.Context, tenantID, roleID string) ([]
 // all that was asked for given to them, new or not. It returns how many were new. Errors: [ErrNotFound] for the role,
 // [Invalid] for a permission that doesn't exist, hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.
 func (r *RolePermissions) Assign(ctx context.Context, tenantID, roleID string, permissions ...PermissionRef) (int, error) {
-	n, err := r.write(ctx, hooks.Assign, RoleRef{tenantID, roleID}, permissions)
-	return n, failed(err, "assign", "role permissions")
+	return r.write(ctx, hooks.Assign, RoleRef{tenantID, roleID}, permissions)
 }
 
 // Remove takes permissions from the role; what it doesn't have is passed over. The BeforeRemove hooks run as
 // for Assign. It returns how many went. Errors as Assign.
 func (r *RolePermissions) Remove(ctx context.Context, tenantID, roleID string, permissions ...PermissionRef) (int, error) {
-	n, err := r.write(ctx, hooks.Remove, RoleRef{tenantID, roleID}, permissions)
-	return n, failed(err, "remove", "role permissions")
+	return r.write(ctx, hooks.Remove, RoleRef{tenantID, roleID}, permissions)
 }
 
 // write locks the role, so that what the hooks decide on is what changes.
 func (r *RolePermissions) write(ctx context.Context, op hooks.Operation, role RoleRef, permissions []PermissionRef) (int, error) {
-	return inWrite(ctx, r.s, func(w *write) (int, error) {
+	a := action{operation: op, table: r.hooks.Table(), verb: op.String(), entity: "role permissions"}
+	return inWrite(ctx, r.s, a, func(ctx context.Context, w *write) (int, error) {
 		if _, err := w.step().LockRole(ctx, role.TenantID, role.RoleID); err != nil {
 			return 0, err
 		}

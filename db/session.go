@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -12,8 +13,9 @@ import (
 
 // session is where a repository works: the store's pool, or a transaction that someone began.
 type session struct {
-	pool *pgxpool.Pool
-	conn Conn // nil: every write is a transaction of its own
+	pool  *pgxpool.Pool
+	conn  Conn // nil: every write is a transaction of its own
+	watch *watcher
 }
 
 // reader is what reads go to.
@@ -37,6 +39,18 @@ func (s *session) mayWrite(ctx context.Context) error {
 	return hooks.ErrOutsideTx
 }
 
+// running is the hook that makes a write: the context's, or the one whose transaction it is, should the hook write with a
+// context of its own. Otherwise hooks that cause each other's events would not be counted, and never be stopped.
+func (s *session) running(ctx context.Context) *hooks.Running {
+	if r := hooks.Current(ctx); r != nil {
+		return r
+	}
+	if tx, ok := s.conn.(*lazytx.Tx); ok {
+		return tx.Hook()
+	}
+	return nil
+}
+
 // write is one write of a repository: a transaction that begins when a hook or a second statement needs it, a savepoint
 // inside a larger one.
 type write struct {
@@ -48,7 +62,7 @@ func (s *session) write(ctx context.Context) (*write, error) {
 	if err := s.mayWrite(ctx); err != nil {
 		return nil, err
 	}
-	ahead, inContext, err := stampStatements(ctx)
+	ahead, inContext, err := stampStatements(ctx, s.running(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -68,15 +82,25 @@ func (w *write) last() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last(w.stamp)) }
 func (w *write) lastUnstamped() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last()) }
 
 // inWrite runs fn, which ends with w.last(), or without where there is nothing to write; after an error all of it is
-// rolled back.
-func inWrite[T any](ctx context.Context, s *session, fn func(*write) (T, error)) (T, error) {
+// rolled back. fn's context carries the write's span.
+func inWrite[T any](ctx context.Context, s *session, a action, fn func(context.Context, *write) (T, error)) (T, error) {
+	began := time.Now()
+	ctx, span := s.watch.begin(ctx, a)
+	out, err := doWrite(ctx, s, fn)
+	err = failed(err, a.verb, a.entity)
+	s.watch.end(span, a, began, err)
+	return out, err
+}
+
+// doWrite is inWrite without anyone who watches.
+func doWrite[T any](ctx context.Context, s *session, fn func(context.Context, *write) (T, error)) (T, error) {
 	var out, zero T
 	w, err := s.write(ctx)
 	if err != nil {
 		return zero, err
 	}
 	err = w.tx.Do(ctx, func() (err error) {
-		out, err = fn(w)
+		out, err = fn(ctx, w)
 		return err
 	})
 	if err != nil {

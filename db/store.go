@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/lazytx"
@@ -18,6 +19,10 @@ type Config struct {
 	DatabaseURL string          // a postgres:// URL; pool settings as pgxpool's (pool_max_conns and so on)
 	Hooks       *Hooks          // nil: no hooks
 	Tracer      pgx.QueryTracer // nil: none; otelpgx has one
+	// TracerProvider makes the spans of writes and their before-hooks. nil: otel's global one, which makes none by default.
+	TracerProvider trace.TracerProvider
+	// Trace gets what happens.
+	Trace Trace
 }
 
 // Store is the repositories on a pool of connections: each write is a transaction of its own.
@@ -45,6 +50,8 @@ type repositories struct {
 	ResourceServers *ResourceServers
 	AuthEvents      *AuthEvents
 	Logs            *Logs
+
+	watch *watcher
 }
 
 func newRepositories(s *session, h *Hooks) repositories {
@@ -59,6 +66,7 @@ func newRepositories(s *session, h *Hooks) repositories {
 		ResourceServers: newResourceServers(s, h),
 		AuthEvents:      newAuthEvents(s, h),
 		Logs:            newLogs(s),
+		watch:           s.watch,
 	}
 }
 
@@ -75,6 +83,7 @@ func (r repositories) on(s *session) repositories {
 		ResourceServers: r.ResourceServers.on(s),
 		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
 		Logs:            &Logs{*r.Logs.r.on(s)},
+		watch:           r.watch,
 	}
 }
 
@@ -118,7 +127,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{repositories: newRepositories(&session{pool: pool}, cfg.Hooks), pool: pool}, nil
+	return &Store{repositories: newRepositories(&session{pool: pool, watch: newWatcher(cfg)}, cfg.Hooks), pool: pool}, nil
 }
 
 // Close gives the connections back. Writes that still run fail.
@@ -131,7 +140,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := (&session{}).mayWrite(ctx); err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
 	}
-	_, inContext, err := stampStatements(ctx)
+	_, inContext, err := stampStatements(ctx, hooks.Current(ctx))
 	if err != nil {
 		return fmt.Errorf("db: transaction: %w", err)
 	}
@@ -164,7 +173,7 @@ func (r repositories) with(conn Conn) *Tx {
 	if tx, ok := conn.(*Tx); ok {
 		conn = tx.Conn
 	}
-	return &Tx{repositories: r.on(&session{conn: conn}), Conn: conn}
+	return &Tx{repositories: r.on(&session{conn: conn, watch: r.watch}), Conn: conn}
 }
 
 // LSN is a point in the log at or after the commit of every write that returned before the call; a listener's WaitFor takes it.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
+	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // UserStats is what logins and password resets leave. It is no part of the user, so that a login is no change of it: it
@@ -36,10 +37,11 @@ func (u *Users) RecordLogin(ctx context.Context, tenantID, id string, login Logi
 	if login.At.IsZero() {
 		login.At = now()
 	}
-	stats, err := inWrite(ctx, u.s, func(w *write) (UserStats, error) {
+	a := action{operation: hooks.Update, table: "auth.user_stats", verb: "record login of", entity: "user"}
+	stats, err := inWrite(ctx, u.s, a, func(ctx context.Context, w *write) (UserStats, error) {
 		return w.lastUnstamped().RecordLogin(ctx, tenantID, id, &login.At, &login.IP)
 	})
-	return stats, noUser(failed(err, "record login of", "user"))
+	return stats, noUser(err)
 }
 
 // PasswordHash reads the hash of a user's password. Errors: [ErrNotFound], also for a user without one.
@@ -51,11 +53,12 @@ func (u *Users) PasswordHash(ctx context.Context, tenantID, id string) (string, 
 // SetPassword stores the hash of a user's password. Replacing one is a reset, which the stats keep the time of. No hook
 // runs. Errors: [ErrNotFound], hooks.ErrOutsideTx.
 func (u *Users) SetPassword(ctx context.Context, tenantID, id, hash string) error {
-	_, err := inWrite(ctx, u.s, func(w *write) (struct{}, error) {
+	a := action{operation: hooks.Update, table: "auth.passwords", verb: "set password of", entity: "user"}
+	_, err := inWrite(ctx, u.s, a, func(ctx context.Context, w *write) (struct{}, error) {
 		at := now()
 		return struct{}{}, w.lastUnstamped().SetPassword(ctx, tenantID, id, hash, &at)
 	})
-	return noUser(failed(err, "set password of", "user"))
+	return noUser(err)
 }
 
 // noUser is how a foreign key says it.

@@ -34,7 +34,8 @@ func (r *UserRoles) List(ctx context.Context, tenantID string, o ListOptions) (P
 // Errors: [ErrNotFound] for the user, [Invalid] for a role that doesn't exist, hooks.Rejection, hooks.Fault,
 // hooks.ErrOutsideTx.
 func (r *UserRoles) Assign(ctx context.Context, tenantID, userID string, roleIDs ...string) (int, error) {
-	n, err := inWrite(ctx, r.s, func(w *write) (int64, error) {
+	a := action{operation: hooks.Assign, table: r.hooks.Table(), verb: "assign", entity: "user roles"}
+	n, err := inWrite(ctx, r.s, a, func(ctx context.Context, w *write) (int64, error) {
 		has, err := r.locked(ctx, w, tenantID, userID)
 		if err != nil {
 			return 0, err
@@ -56,12 +57,13 @@ func (r *UserRoles) Assign(ctx context.Context, tenantID, userID string, roleIDs
 		}
 		return w.last().AssignUserRoles(ctx, tenantID, userID, added, at)
 	})
-	return int(n), failed(err, "assign", "user roles")
+	return int(n), err
 }
 
 // Remove takes roles from the user; those that it doesn't have are passed over. It returns how many went. Errors as Assign.
 func (r *UserRoles) Remove(ctx context.Context, tenantID, userID string, roleIDs ...string) (int, error) {
-	n, err := inWrite(ctx, r.s, func(w *write) (int64, error) {
+	a := action{operation: hooks.Remove, table: r.hooks.Table(), verb: "remove", entity: "user roles"}
+	n, err := inWrite(ctx, r.s, a, func(ctx context.Context, w *write) (int64, error) {
 		if _, err := w.step().LockUser(ctx, tenantID, userID); err != nil {
 			return 0, err
 		}
@@ -71,7 +73,7 @@ func (r *UserRoles) Remove(ctx context.Context, tenantID, userID string, roleIDs
 		}
 		return w.last().RemoveUserRoles(ctx, tenantID, userID, roleIDs)
 	})
-	return int(n), failed(err, "remove", "user roles")
+	return int(n), err
 }
 
 // locked locks the user, so that its roles change by one call at a time, and tells which it has. That is only asked where

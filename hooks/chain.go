@@ -24,10 +24,10 @@ type chain[F any] []link[F]
 // deadline can't hold the writer; call gets the link's function and the context that belongs to the hook.
 func (c chain[F]) run(ctx context.Context, r *Registry, table string, op Operation, tx Tx, call func(context.Context, F) error) error {
 	for _, l := range c {
-		err := l.run(ctx, table, tx, call)
-		if r.observe != nil {
-			r.observe(BeforeRun{Table: table, Hook: l.name, Operation: op, Err: err})
-		}
+		began := time.Now()
+		within, span := beforeSpan(ctx, table, l.name, op)
+		err := l.run(within, table, tx, call)
+		r.observed(span, BeforeRun{Table: table, Hook: l.name, Operation: op, Took: time.Since(began), Err: err})
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (l link[F]) run(writer context.Context, table string, tx Tx, call func(cont
 			err = fmt.Errorf("%w (%v)", ErrDeadline, l.timeout)
 		}
 	}
-	return attribute(err, table, l.name)
+	return blame(err, table, l.name)
 }
 
 // Guard runs fn and makes a panic an error.
@@ -72,8 +72,8 @@ func Guard(fn func() error) (err error) {
 	return fn()
 }
 
-// attribute says whose error it is. A refusal or fault that a nested write brought along keeps its author.
-func attribute(err error, table, hook string) error {
+// blame says whose error it is. A refusal or fault that a nested write brought along keeps its author.
+func blame(err error, table, hook string) error {
 	if err == nil {
 		return nil
 	}

@@ -13,26 +13,15 @@ import (
 // Registry is what the entities of one catalogue share: the after-hooks in the order of their registration, and what was
 // registered wrongly.
 type Registry struct {
-	tables   []string
-	own      []OwnTable
-	afters   []*After
-	problems []error
-	observe  func(BeforeRun)
-	policies map[string]Policy
-	audits   []audit
-	unhooked func(context.Context, Tx, Unhooked) error
+	tables    []string
+	own       []OwnTable
+	afters    []*After
+	problems  []error
+	observers []func(BeforeRun)
+	policies  map[string]Policy
+	audits    []audit
+	unhooked  func(context.Context, Tx, Unhooked) error
 }
-
-// BeforeRun is one run of a before-hook.
-type BeforeRun struct {
-	Table     string
-	Hook      string
-	Operation Operation
-	Err       error // what the writer gets
-}
-
-// ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine. Set it before the store opens.
-func (r *Registry) ObserveBefore(fn func(BeforeRun)) { r.observe = fn }
 
 // AfterTimeout is the deadline of an after-hook unless [Timeout] says otherwise.
 const AfterTimeout = 30 * time.Second

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
@@ -36,6 +38,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Trace gets what happens.
 	Trace Trace
+	// TracerProvider makes the spans of batches and hooks. Default: otel's global one, which makes none by default.
+	TracerProvider trace.TracerProvider
 
 	// Lanes is how many entities' hooks run at once. Default: 64.
 	Lanes int

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/lazytx"
+	"github.com/latchkey-dev/latchkey/internal/tracing"
 )
 
 // delivery is one event for one hook. Its attempt is 0 as long as it has no row of its own: then an ack settles it, and
@@ -25,6 +27,7 @@ type delivery struct {
 	tx      *lazytx.Tx
 	running hooks.Running
 	began   time.Time
+	span    trace.Span // nothing, but continues the writer's trace, where nobody makes spans
 }
 
 // insertAck settles a delivery that has no row, and is what makes it settle once.
@@ -37,7 +40,7 @@ func (d *delivery) tag() string {
 
 // stamp is what SQL of the hook's own leaves in the log.
 func (d *delivery) stamp() string {
-	stamp, err := json.Marshal(hooks.Stamp{Origin: hooks.OriginApp, Cause: d.running.Cause()})
+	stamp, err := json.Marshal(hooks.Stamp{Origin: hooks.OriginApp, Cause: d.running.Cause(), Traceparent: tracing.Traceparent(d.span.SpanContext())})
 	if err != nil {
 		return "" // a struct of strings and numbers always marshals; empty means that the trigger says what it sees
 	}
@@ -54,12 +57,13 @@ func (t *term) begin(d *delivery) {
 		}}
 	})
 	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev, Log: t.log}
+	d.tx.Give(&d.running)
 }
 
 // conclude records what a hook's return means and says how the delivery stands. An error of its own is the term's: what
 // could not be recorded is found again after the next start.
 func (t *term) conclude(ctx context.Context, d *delivery, hookErr error) (r Run, err error) {
-	r = Run{Hook: d.sub.after, Event: d.ev, Took: time.Since(d.began)}
+	r = Run{Hook: d.sub.after, Event: d.ev, Began: d.began, Took: time.Since(d.began)}
 	if hookErr == nil {
 		t.step(stepHookRan)
 		hookErr, err = t.commit(ctx, d)
@@ -72,7 +76,7 @@ func (t *term) conclude(ctx context.Context, d *delivery, hookErr error) (r Run,
 		hookErr = fmt.Errorf("%w: %w", errEnded, hookErr)
 	}
 	if err := d.tx.Rollback(ctx); err != nil {
-		t.log.Warn("rolling a hook's transaction back", "hook", d.sub.after.Name, "error", err)
+		t.log.WarnContext(trace.ContextWithSpan(ctx, d.span), "rolling a hook's transaction back", "hook", d.sub.after.Name, "error", err)
 	}
 	t.step(stepPark)
 	return t.fail(ctx, d, r, hookErr)
@@ -112,7 +116,7 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 	case state == stateLost:
 		return nil, fmt.Errorf("%w: %w", errLost, err)
 	case state == stateSettled, ackExists(err):
-		t.log.Info("a delivery was settled already; this run's effects are rolled back", "hook", d.sub.after.Name, "seq", d.ev.Seq)
+		t.log.InfoContext(trace.ContextWithSpan(ctx, d.span), "a delivery was settled already; this run's effects are rolled back", "hook", d.sub.after.Name, "seq", d.ev.Seq)
 		return nil, nil
 	default:
 		return err, nil

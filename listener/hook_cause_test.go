@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 )
@@ -58,7 +60,7 @@ func TestStoreWriteBesideTheTransaction(t *testing.T) {
 // What a hook writes names the delivery behind it, through the store or in SQL of its own, and the depth grows.
 func TestCause(t *testing.T) {
 	t.Parallel()
-	for _, way := range []string{"store", "sql"} {
+	for _, way := range []string{"store", "store, with a context of its own", "sql", "copy", "savepoint"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			r := newHookRig(t)
@@ -68,11 +70,21 @@ func TestCause(t *testing.T) {
 					return nil
 				}
 				id := row.ID + "x"
-				if way == "store" {
-					_, err := store.With(tx).Roles.Create(ctx, "t", db.CreateRole{ID: id, Name: id})
-					return err
+				var err error
+				switch way {
+				case "store":
+					_, err = store.With(tx).Roles.Create(ctx, "t", db.CreateRole{ID: id, Name: id})
+				case "sql":
+					_, err = tx.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, id)
+				case "copy":
+					_, err = tx.CopyFrom(ctx, pgx.Identifier{"auth", "roles"}, []string{"tenant_id", "id", "name"}, pgx.CopyFromRows([][]any{{"t", id, id}}))
+				case "savepoint":
+					err = tx.InTx(ctx, func(tx hooks.Tx) error {
+						return store.With(tx).InTx(ctx, func(tx *db.Tx) error { return createRole(ctx, tx, id) })
+					})
+				default:
+					err = createRole(r.ctx(), store.With(tx), id) //nolint:contextcheck // that is what is tested
 				}
-				_, err := tx.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, id)
 				return err
 			})
 			n := r.start()
@@ -90,21 +102,79 @@ func TestCause(t *testing.T) {
 	}
 }
 
-// Hooks that call each other for ever are stopped.
-func TestDepthIsBounded(t *testing.T) {
+// Members of a set that a hook assigns carry the cause too, and so does what a before-hook writes in between.
+func TestCauseOfASetAndOfABeforeHook(t *testing.T) {
 	t.Parallel()
 	r := newHookRig(t)
-	r.reg.Roles.AfterCreate("again", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, row db.Role) error {
-		_, err := tx.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, row.ID+"x")
+	store := r.store()
+	r.reg.RolePermissions.BeforeAssign("note", func(ctx context.Context, tx hooks.Tx, role db.RoleRef, permissions []db.PermissionRef) ([]db.PermissionRef, error) {
+		return permissions, createRole(ctx, store.With(tx), "noted")
+	})
+	r.reg.Roles.AfterCreate("grant", func(ctx context.Context, tx hooks.Tx, _ hooks.Event, row db.Role) error {
+		if row.ID != "x" {
+			return nil
+		}
+		_, err := store.With(tx).RolePermissions.Assign(ctx, "t", row.ID, db.PermissionRef{ResourceServerIdentifier: "api", PermissionName: "read"})
 		return err
 	})
+	r.exec(`insert into auth.resource_servers (tenant_id, identifier) values ('t', 'api')`)
+	r.exec(`insert into auth.permissions (tenant_id, resource_server_identifier, permission_name) values ('t', 'api', 'read')`)
 	n := r.start()
 	r.roles("x")
-	r.eventually("the chain of hooks ends", `select exists (select from latchkey.deliveries where status = 'dead')`)
 	n.catchUp()
-	r.seen.require("again", 9, 1) // the first one, and eight steps
-	r.requireDeliveries("again 10 dead 1")
-	if text := value[string](r.rig, `select last_error from latchkey.deliveries`); !strings.Contains(text, "depth") {
-		t.Fatalf("the error that is kept is %q", text)
+	r.seen.awaitDone("grant", 2)
+	got := value[string](r.rig, `select string_agg(format('%s %s %s', operation, key, stamp->'cause'), ', ' order by operation, key) from latchkey.events where stamp ? 'cause'`)
+	if want := `assign x {"seq": 1, "hook": "grant", "depth": 1}, insert noted {"seq": 1, "hook": "grant", "depth": 1}`; got != want {
+		t.Fatalf("what the hook caused is\n  %s\nwant\n  %s", got, want)
+	}
+}
+
+func createRole(ctx context.Context, tx *db.Tx, id string) error {
+	_, err := tx.Roles.Create(ctx, "t", db.CreateRole{ID: id, Name: id})
+	return err
+}
+
+// Hooks that call each other for ever are stopped, however they write, and whether or not their process dies on the way.
+func TestDepthIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"sql", "sql, over a crash", "store", "store, with a context of its own"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			r := newHookRig(t)
+			store := r.store()
+			g, crash := newGate(t), strings.HasSuffix(way, "crash")
+			r.reg.Roles.AfterCreate("again", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, row db.Role) error {
+				id := row.ID + "x"
+				switch way {
+				case "store":
+					return createRole(ctx, store.With(tx), id)
+				case "store, with a context of its own":
+					return createRole(r.ctx(), store.With(tx), id) //nolint:contextcheck // that is what is tested
+				}
+				_, err := tx.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, id)
+				if crash && len(id) == 5 {
+					return errors.Join(err, g.passOr(ctx))
+				}
+				return err
+			})
+			n := r.start()
+			r.roles("x")
+			if crash {
+				g.awaitArrival()
+				n.kill()
+				g.release()
+				n = r.start()
+			}
+			r.eventually("the chain of hooks ends", `select exists (select from latchkey.deliveries where status = 'dead')`)
+			n.catchUp()
+			r.seen.require("again", 9, 1) // the first one, and eight steps
+			if got := value[string](r.rig, `select string_agg(coalesce(stamp->'cause'->>'depth', '0'), ' ' order by seq) from latchkey.events`); got != "0 1 2 3 4 5 6 7 8 9" {
+				t.Errorf("the events' depths are %s", got)
+			}
+			if got := value[string](r.rig, `select string_agg(format('%s %s %s', seq, attempt, last_error), ', ') from latchkey.deliveries where status = 'dead'`); got !=
+				"10 1 more than 8 hooks have caused each other's events: this event is of depth 9, caused by hook again for event 9" {
+				t.Errorf("dead is %s", got)
+			}
+		})
 	}
 }

@@ -51,7 +51,25 @@ func (t *term) ingest(ctx context.Context) error {
 	}
 }
 
+// store stores a batch and lets the dispatcher have it.
 func (t *term) store(ctx context.Context, b batch) error {
+	began := time.Now()
+	ctx, span := t.ingestSpan(ctx, b)
+	snapshot, err := t.write(ctx, b)
+	endSpan(span, err)
+	if err != nil {
+		return err
+	}
+	if len(b.events) > 0 {
+		t.cfg.Trace.ingested(Batch{Events: len(b.events), Took: time.Since(began)})
+		t.cfg.Trace.stored(b.events)
+		t.dispatch.offer(b.events, snapshot, b.size)
+	}
+	return nil
+}
+
+// write makes a batch durable and acknowledges it. It returns the snapshot in which that was done.
+func (t *term) write(ctx context.Context, b batch) (snapshot string, err error) {
 	q := &pgx.Batch{}
 	if t.asyncCommit { // what is acknowledged must be on disk, whatever the server's default is
 		q.Queue(`select set_config('synchronous_commit', 'on', true)`)
@@ -73,13 +91,12 @@ func (t *term) store(ctx context.Context, b batch) error {
 	q.Queue(`update latchkey.position set done_lsn = $2, partial_commit_lsn = $3, partial_ordinal = $4, next_seq = $5 where group_name = $1`,
 		t.cfg.Group, b.at.done, b.at.partial, b.at.partialAt, next)
 	t.queueFence(q)
-	var snapshot string
 	q.Queue(`select pg_current_snapshot()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot) })
 
 	t.step(stepIngest)
 	// Without BEGIN the batch is one implicit transaction: all of it, or nothing.
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
-		return fmt.Errorf("store events: %w", lostOr(err))
+		return "", fmt.Errorf("store events: %w", lostOr(err))
 	}
 	if b.at.partial != 0 {
 		t.step(stepChunk)
@@ -91,11 +108,7 @@ func (t *term) store(ctx context.Context, b batch) error {
 	t.stream.acknowledge(b.at.done)
 	t.step(stepAcknowledged)
 	t.l.progress.cover(b.at.done, next-1)
-	if len(b.events) > 0 {
-		t.cfg.Trace.stored(b.events)
-		t.dispatch.offer(b.events, snapshot, b.size)
-	}
-	return nil
+	return snapshot, nil
 }
 
 // queueEvents makes a row of the log of the first events, and returns of how many.

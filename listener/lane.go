@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
@@ -184,6 +186,7 @@ func (l *lane) process(ctx, hookCtx context.Context, me int, it *item) (inCharge
 func (l *lane) conclude(ctx context.Context, d *delivery, hookErr error) error {
 	hadRow := d.attempt > 0
 	r, err := l.t.conclude(ctx, d, hookErr)
+	endHookSpan(d.span, r, err)
 	if err != nil {
 		return err
 	}
@@ -237,6 +240,7 @@ func (l *lane) retry(ctx, hookCtx context.Context, me int, it *item) (inCharge b
 
 func (l *lane) concludeRetry(ctx context.Context, it *item, d *delivery, hookErr error) error {
 	r, err := l.t.conclude(ctx, d, hookErr)
+	endHookSpan(d.span, r, err)
 	if err != nil {
 		return err
 	}
@@ -252,6 +256,7 @@ func (l *lane) call(ctx, hookCtx context.Context, me int, d *delivery) (hookErr 
 	l.t.begin(d)
 	its, cancel := context.WithCancel(hookCtx)
 	defer cancel()
+	its = l.t.hookSpan(its, d)
 	l.mu.Lock()
 	l.current, l.ends, l.cancel = d, d.began.Add(d.sub.after.Timeout()), cancel
 	l.mu.Unlock()
@@ -268,6 +273,7 @@ func (l *lane) call(ctx, hookCtx context.Context, me int, d *delivery) (hookErr 
 	l.current = nil
 	if err != nil && hookCtx.Err() != nil { // it was told to stop: that is no failure, and it runs again
 		_ = d.tx.Rollback(ctx) // the pool closes with the term
+		endSpan(d.span, err)
 		return nil, false
 	}
 	if err != nil && its.Err() != nil {
@@ -303,7 +309,7 @@ func (l *lane) watch(now time.Time, takeOn func(me int, d *delivery)) {
 
 // takeOn goes on in place of a goroutine whose hook did not come back.
 func (l *lane) takeOn(ctx, hookCtx context.Context, me int, d *delivery) error {
-	l.t.log.Error("a hook ignores its deadline and was left behind; its goroutine stays until it returns",
+	l.t.log.ErrorContext(trace.ContextWithSpan(ctx, d.span), "a hook ignores its deadline and was left behind; its goroutine stays until it returns",
 		"hook", d.sub.after.Name, "table", d.sub.after.Table, "seq", d.ev.Seq)
 	it := &l.work[0]
 	var err error

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/latchkey-dev/latchkey/internal/tracing"
 )
 
 // Listener runs the after-hooks of a group, as its owner or standing by.
@@ -22,6 +26,8 @@ type Listener struct {
 	pool     *pgxpool.Pool
 	replPool *pgxpool.Pool // through ReplicationURL's role; nil where it is the same
 	progress *progress
+	tracer   *tracing.Tracer
+	term     atomic.Pointer[term] // that streams; nil: none does
 	ready    chan struct{}
 	killed   chan struct{}
 	killOnce sync.Once
@@ -36,7 +42,7 @@ func Open(ctx context.Context, cfg Config) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
-	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), ready: make(chan struct{}), killed: make(chan struct{}), timing: defaultTiming()}
+	l := &Listener{cfg: cfg, log: cfg.Logger.With("group", cfg.Group), instance: instanceName(), progress: newProgress(), tracer: tracing.New(cfg.TracerProvider, "github.com/latchkey-dev/latchkey/listener"), ready: make(chan struct{}), killed: make(chan struct{}), timing: defaultTiming()}
 	if l.pool, err = openPool(ctx, cfg.DatabaseURL, "latchkey/"+cfg.Group, 4); err != nil {
 		return nil, fmt.Errorf("listener: open: %w", err)
 	}
@@ -109,6 +115,7 @@ func (l *Listener) LastSeq() int64 {
 // and returns nil. A lost connection or a server that restarts is waited out. It returns a *[Stop] where going on could
 // lose a change, or needs a person; nothing is lost by it.
 func (l *Listener) Run(ctx context.Context) error {
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // what happens here belongs to the writers' traces, not to our caller's
 	const first, longest = 100 * time.Millisecond, 5 * time.Second
 	pause := first
 	for {
@@ -176,6 +183,7 @@ func (l *Listener) own(ctx context.Context) error {
 	}
 	defer func() { _ = t.replication.Conn().Close() }()
 	err = t.run(ctx, unclean)
+	l.term.Store(nil)
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -200,14 +208,15 @@ func closeSoon(pool *pgxpool.Pool) {
 func (l *Listener) owning(t *term) {
 	stream := t.stream
 	t.settler.mu.Lock()
-	settled := t.settler.settled()
+	settled, count := t.settler.settled(), len(t.subscriptions)
 	t.settler.mu.Unlock()
+	l.term.Store(t)
 	l.progress.update(func(p *progress) {
 		p.covered, p.stored, p.settled = t.start.done, max(p.stored, t.nextSeq-1), settled
 		p.ask = func() { signal(stream.ask) }
 	})
 	l.cfg.Trace.owning(t.epoch)
-	l.log.Info("owning the group", "epoch", t.epoch, "slot_from", t.start.done.String(), "hooks", len(t.subscriptions))
+	l.log.Info("owning the group", "epoch", t.epoch, "slot_from", t.start.done.String(), "hooks", count)
 	select {
 	case <-l.ready:
 	default:

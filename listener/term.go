@@ -45,7 +45,7 @@ type term struct {
 
 	controlled chan struct{} // someone has changed subscriptions or deliveries
 	controls   int64         // how often, as the lease says
-	unready  chan struct{} // signals that a table may not be ready for hooks
+	unready    chan struct{} // signals that a table may not be ready for hooks
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.

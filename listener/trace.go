@@ -11,6 +11,8 @@ import (
 type Trace struct {
 	// Stored is called with events that were just stored, in order.
 	Stored func(events []*hooks.Event)
+	// Ingested is called after each batch of events that was stored.
+	Ingested func(Batch)
 	// Ran is called after each run of a hook, when its outcome is recorded.
 	Ran func(Run)
 	// Owning is called when this process becomes the group's owner, and Stopped with the reason when that ends.
@@ -18,19 +20,75 @@ type Trace struct {
 	Stopped func(epoch int64, reason error)
 }
 
+// Batch is events that were stored in one transaction.
+type Batch struct {
+	Events int
+	Took   time.Duration
+}
+
 // Run is one run of a hook for one event.
 type Run struct {
 	Hook  *hooks.After
 	Event *hooks.Event
+	Began time.Time
 	Took  time.Duration
 	Err   error     // nil if it is done
 	Dead  bool      // it will not be tried again
 	Retry time.Time // when it will, if Err isn't nil and it is not dead
 }
 
+// Outcome is how the run ended, in a word: done, retry or dead.
+func (r Run) Outcome() string {
+	switch {
+	case r.Err == nil:
+		return "done"
+	case r.Dead:
+		return "dead"
+	default:
+		return "retry"
+	}
+}
+
+// JoinTraces makes one trace of several, which are called in turn.
+func JoinTraces(traces ...Trace) Trace {
+	return Trace{
+		Stored: func(events []*hooks.Event) {
+			for i := range traces {
+				traces[i].stored(events)
+			}
+		},
+		Ingested: func(b Batch) {
+			for i := range traces {
+				traces[i].ingested(b)
+			}
+		},
+		Ran: func(r Run) {
+			for i := range traces {
+				traces[i].ran(r)
+			}
+		},
+		Owning: func(epoch int64) {
+			for i := range traces {
+				traces[i].owning(epoch)
+			}
+		},
+		Stopped: func(epoch int64, reason error) {
+			for i := range traces {
+				traces[i].stopped(epoch, reason)
+			}
+		},
+	}
+}
+
 func (t *Trace) stored(events []*hooks.Event) {
 	if t.Stored != nil {
 		t.Stored(events)
+	}
+}
+
+func (t *Trace) ingested(b Batch) {
+	if t.Ingested != nil {
+		t.Ingested(b)
 	}
 }
 

@@ -57,7 +57,7 @@ func (c *console) line(format string, args ...any) {
 }
 
 // welcome says where everything is, and how to see a hook fire.
-func (c *console) welcome(url string, d *database, server *postgres.Server) {
+func (c *console) welcome(url, admin string, d *database, server *postgres.Server) {
 	source := "LATCHKEY_DATABASE_URL"
 	if server != nil {
 		source = fmt.Sprintf("a private Postgres %s from %s, data in %s", server.Version(), server.Source(), server.Dir())
@@ -65,6 +65,9 @@ func (c *console) welcome(url string, d *database, server *postgres.Server) {
 	c.line("%s %s", c.paint(bold, "Latchkey is running at"), c.paint(cyan, url))
 	c.line("Database: %s", source)
 	c.line("  psql '%s'", d.DatabaseURL)
+	if admin != "" {
+		c.line("Metrics and profiles: %s/metrics, %s/debug/pprof/", admin, admin)
+	}
 	c.line("To see a hook fire, paste this into another terminal:")
 	c.line("")
 	c.line(`psql '%s' -c "insert into auth.roles (tenant_id, name) values ('%s', 'editor ' || now())"`, d.DatabaseURL, defaultTenant)

@@ -49,6 +49,9 @@ func main() {
 	os.Exit(code)
 }
 
+// standardError is where traces go that are asked for on the console.
+type standardError struct{ io.Writer }
+
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
@@ -67,9 +70,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "latchkey: %v\nRun latchkey --help to see what there is.\n", err)
 		return exitUsage
 	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(tracedLog{slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})})
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
+	command.Bind(standardError{stderr})
 	if err := command.Run(&c.Database, log); err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(stderr, "latchkey:", err)
 		return exitError

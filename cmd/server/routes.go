@@ -11,6 +11,11 @@ import (
 // routes are the HTTP endpoints: whether the process lives, and whether it owns its group and streams.
 func routes(l *listener.Listener) http.Handler {
 	r := chi.NewRouter()
+	health(r, l)
+	return r
+}
+
+func health(r chi.Router, l *listener.Listener) {
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		select {
@@ -20,7 +25,6 @@ func routes(l *listener.Listener) http.Handler {
 			plain(w, http.StatusServiceUnavailable, "standing by: another process owns the group, or the start isn't done")
 		}
 	})
-	return r
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

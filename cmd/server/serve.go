@@ -15,16 +15,30 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/listener"
+	"github.com/latchkey-dev/latchkey/metrics"
 )
 
 type serveCommand struct {
-	Addr    string `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
-	Migrate bool   `default:"true" negatable:"" help:"Apply missing migrations first."`
+	Addr      string `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
+	AdminAddr string `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
+	Traces    string `env:"OTEL_TRACES_EXPORTER" default:"none" help:"Where traces go: none, or console (standard error)."`
+	Migrate   bool   `default:"true" negatable:"" help:"Apply missing migrations first."`
 }
 
 // Run builds the parts from the bottom up and runs them together until ctx ends or one fails.
-func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, d *database, log *slog.Logger) error {
+func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standardError, d *database, log *slog.Logger) error {
 	out := newConsole(stdout)
+	tracer, stopTracing, err := startTracing(s.Traces, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if err := stopTracing(limited); err != nil {
+			log.Error("send the last spans", "error", err)
+		}
+	}()
 	server, stopPostgres, err := d.start(ctx, log)
 	if err != nil {
 		return err
@@ -44,7 +58,9 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, d *database, l
 
 	reg := db.NewHooks()
 	registerAudit(reg)
-	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg})
+	writes, hooked := metrics.NewStore(), metrics.NewListener(d.Group)
+	reg.ObserveBefore(writes.Before)
+	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg, TracerProvider: tracer, Trace: writes.Trace()})
 	if err != nil {
 		return err
 	}
@@ -54,43 +70,71 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, d *database, l
 	}
 	l, err := listener.Open(ctx, listener.Config{
 		DatabaseURL: d.DatabaseURL, ReplicationURL: d.ReplicationURL, Group: d.Group, Hooks: reg, Logger: log,
-		Trace: listener.Trace{Stored: out.stored, Ran: out.ran},
+		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: out.stored, Ran: out.ran}),
 	})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	hooked.Watch(l)
 
-	var config net.ListenConfig
-	web, err := config.Listen(ctx, "tcp", s.Addr)
+	public, err := listen(ctx, s.Addr, "--addr or LATCHKEY_ADDR", routes(l))
 	if err != nil {
-		return fmt.Errorf("%w: choose another address with --addr or LATCHKEY_ADDR", err)
+		return err
 	}
-	return runTogether(ctx, l, web, func() { out.welcome("http://"+web.Addr().String(), d, server) })
+	sites, admin := []*site{public}, ""
+	if s.AdminAddr != "" {
+		private, err := listen(ctx, s.AdminAddr, "--admin-addr or LATCHKEY_ADMIN_ADDR", adminRoutes(l, newRegistry(writes, hooked)))
+		if err != nil {
+			_ = public.addr.Close() // nothing was served
+			return err
+		}
+		private.server.WriteTimeout = 5 * time.Minute // a profile is as long as one asks for
+		sites, admin = append(sites, private), private.url()
+	}
+	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, d, server) })
 }
 
-// runTogether runs the listener and the HTTP server; when one ends, so does the other.
-func runTogether(ctx context.Context, l *listener.Listener, web net.Listener, welcome func()) error {
+// site is an address and what is served there.
+type site struct {
+	addr   net.Listener
+	server *http.Server
+}
+
+func listen(ctx context.Context, addr, setting string, handler http.Handler) (*site, error) {
+	var config net.ListenConfig
+	bound, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with %s", err, setting)
+	}
+	return &site{bound, &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}}, nil
+}
+
+func (s *site) url() string { return "http://" + s.addr.Addr().String() }
+
+// runTogether runs the listener and the HTTP servers; when one ends, so do the others.
+func runTogether(ctx context.Context, l *listener.Listener, sites []*site, welcome func()) error {
 	g, ctx := errgroup.WithContext(ctx)
-	srv := &http.Server{Handler: routes(l), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
 	g.Go(func() error {
 		if err := l.Run(ctx); err != nil {
 			return err
 		}
 		return ctx.Err()
 	})
-	g.Go(func() error {
-		if err := srv.Serve(web); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		return srv.Shutdown(limited)
-	})
+	for _, s := range sites {
+		g.Go(func() error {
+			if err := s.server.Serve(s.addr); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-ctx.Done()
+			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			return s.server.Shutdown(limited)
+		})
+	}
 	g.Go(func() error {
 		select {
 		case <-l.Ready():

@@ -7,12 +7,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // line is the connection that the levels of one transaction share.
 type line struct {
 	pool    *pgxpool.Pool // nil: the transaction is someone else's
 	foreign Conn
+	hook    *hooks.Running // whose transaction it is; nil: no after-hook's
 
 	call    sync.Mutex // held during every call into pgx, and for as short
 	reading abandoner  // rows or results that aren't closed yet; guarded by call

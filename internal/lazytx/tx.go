@@ -88,6 +88,12 @@ func Nested(in Conn) *Tx {
 	return t
 }
 
+// Give says whose transaction it is, before anyone uses it.
+func (t *Tx) Give(r *hooks.Running) { t.line.hook = r }
+
+// Hook is whose transaction it is, nil if it is no after-hook's. It knows what a context that was lost on the way doesn't.
+func (t *Tx) Hook() *hooks.Running { return t.line.hook }
+
 // Shares reports whether both are levels of one transaction.
 func (t *Tx) Shares(other *Tx) bool { return t.line == other.line }
 
