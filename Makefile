@@ -60,7 +60,11 @@ test/race: ## The same with the race detector
 
 .PHONY: test/crash
 test/crash: ## Kill the listener again and again (LATCHKEY_CRASH_KILLS=100), and see that the test notices what is broken
-	go test -count=1 -v -run '^TestCrash' ./listener $(ARGS)
+	LATCHKEY_CRASH_KILLS=$${LATCHKEY_CRASH_KILLS:-100} go test -count=1 -v -run '^TestCrash' ./listener $(ARGS)
+
+.PHONY: test/model
+test/model: ## Compare what hooks are told with a model, over many drawn sequences (LATCHKEY_SEQUENCES=2000)
+	LATCHKEY_SEQUENCES=$${LATCHKEY_SEQUENCES:-2000} go test -count=1 -v -run '^TestModel$$' ./listener $(ARGS)
 
 .PHONY: test/containers
 test/containers: ## Test hooks/hookstest with Postgres in a container; starts a Docker engine if none runs

@@ -4,7 +4,6 @@ package listener_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +17,7 @@ func TestCrashFrozenOwner(t *testing.T) {
 	c := newCrash(t)
 	c.makeSlot()
 	rounds := []string{"hook", "hook-ran", "ingest", "chunk", "hook", "settle", stepHookWrote, "hook"}
-	if testing.Short() || os.Getenv(crashKillsEnv) != "" {
+	if crashKills(t) < crashFull {
 		rounds = []string{"hook", "ingest", "hook"}
 	}
 	for round, step := range rounds {

@@ -16,8 +16,8 @@ import (
 // TestCrashTestNotices runs the crash tests, in short, on a listener that is broken on purpose: without its acks, and
 // without its fence. They must fail, and for that reason; and pass with the listener as it is.
 func TestCrashTestNotices(t *testing.T) {
-	if testing.Short() {
-		t.Skip("with -short: it builds two binaries")
+	if crashKills(t) < crashFull {
+		t.Skip("`make test/crash` runs this: it builds binaries")
 	}
 	t.Parallel()
 	server := pgtest.AdminURL(t)

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	crashKillsEnv = "LATCHKEY_CRASH_KILLS" // how often at a random moment; default 100, with -short 10
+	crashKillsEnv = "LATCHKEY_CRASH_KILLS" // how often at a random moment: 20 unless it says so, 100 by `make test/crash`
 	crashSeedEnv  = "LATCHKEY_CRASH_SEED"  // of what a failed run has printed
 )
 
@@ -183,6 +183,20 @@ func (c *crash) stopWriters(w *crashWriters) {
 	}
 }
 
+// crashKills is how often to kill at a random moment.
+func crashKills(t *testing.T) int {
+	t.Helper()
+	s := os.Getenv(crashKillsEnv)
+	if s == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", crashKillsEnv, err)
+	}
+	return n
+}
+
 // crashLife is how one child is to live and die.
 type crashLife struct {
 	name string // in the table
@@ -192,16 +206,7 @@ type crashLife struct {
 // plan is a random order of kills at random moments and at every step, of lost connections and of clean stops.
 func (c *crash) plan() []crashLife {
 	c.t.Helper()
-	random, each := 100, crashEach
-	if testing.Short() {
-		random = 10
-	}
-	if s := os.Getenv(crashKillsEnv); s != "" {
-		var err error
-		if random, err = strconv.Atoi(s); err != nil {
-			c.t.Fatalf("%s: %v", crashKillsEnv, err)
-		}
-	}
+	random, each := crashKills(c.t), crashEach
 	if random < crashFull {
 		each = 1
 	}
@@ -328,7 +333,7 @@ func (c *crash) stopCleanly(name string) {
 func (c *crash) report() {
 	c.t.Helper()
 	least := crashEach
-	if os.Getenv(crashKillsEnv) != "" || testing.Short() {
+	if crashKills(c.t) < crashFull {
 		least = 1
 	}
 	var table strings.Builder

@@ -248,7 +248,7 @@ func (x *examination) log() error {
 	var oldest *time.Time
 	err := x.row(`select coalesce((select next_seq - first_seq from latchkey.position where group_name = $1), 0), (select min(committed_at) from latchkey.event_batches
 			where group_name = $1 and first_seq = (select min(first_seq) from latchkey.event_batches where group_name = $1)),
-		(select coalesce(sum(pg_total_relation_size(part)), 0)::bigint from latchkey.partitions where group_name = $1)`, []any{x.group}, &events, &oldest, &bytes)
+		(select coalesce(sum(pg_total_relation_size(part)), 0)::bigint from latchkey.partitions() where group_name = $1)`, []any{x.group}, &events, &oldest, &bytes)
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// defaultSequences is how many sequences TestModel tries; LATCHKEY_SEQUENCES says otherwise.
-const defaultSequences = 2000
+// defaultSequences is how many sequences TestModel tries; LATCHKEY_SEQUENCES says otherwise, 2000 by `make test/model`.
+const defaultSequences = 300
 
 // TestModel lets two writers do what comes to mind, in transactions with savepoints, rollbacks, failures, statements for
 // many rows, COPY, changes of keys, TRUNCATE and changing columns, and a listener that is killed now and then. What the

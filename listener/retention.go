@@ -22,7 +22,7 @@ const (
 // extendLog makes room in the log ahead of what is stored, half a part at least.
 func (t *term) extendLog(ctx context.Context) error {
 	if t.logEnd == 0 {
-		if err := t.pool.QueryRow(ctx, `select greatest(coalesce(max(to_seq), 0), $2) from latchkey.partitions where group_name = $1`,
+		if err := t.pool.QueryRow(ctx, `select greatest(coalesce(max(to_seq), 0), $2) from latchkey.partitions() where group_name = $1`,
 			t.cfg.Group, t.nextSeq).Scan(&t.logEnd); err != nil {
 			return fmt.Errorf("look for the log's parts: %w", err)
 		}
@@ -136,7 +136,7 @@ func (t *term) keepEvents(ctx context.Context, tx pgx.Tx, upTo int64) error {
 
 // forget removes the log up to an event.
 func (t *term) forget(ctx context.Context, upTo int64) error {
-	rows, err := t.pool.Query(ctx, `select part::oid, part::text from latchkey.partitions where group_name = $1 and to_seq <= $2 + 1`, t.cfg.Group, upTo)
+	rows, err := t.pool.Query(ctx, `select part::oid, part::text from latchkey.partitions() where group_name = $1 and to_seq <= $2 + 1`, t.cfg.Group, upTo)
 	if err != nil {
 		return fmt.Errorf("look for parts of the log that may go: %w", err)
 	}

@@ -18,7 +18,7 @@ func forgetful() option {
 func (r *operateRig) awaitFirst(seq int64) {
 	r.t.Helper()
 	r.eventually(fmt.Sprintf("the log begins at %d", seq), `select first_seq = $1 and not exists (select from latchkey.event_batches where last_seq < $1)
-		and not exists (select from latchkey.partitions where to_seq <= $1) from latchkey.position`, seq)
+		and not exists (select from latchkey.partitions() where to_seq <= $1) from latchkey.position`, seq)
 }
 
 // manyRoles makes so many roles, in transactions of ten.
@@ -42,7 +42,7 @@ func TestRetention(t *testing.T) {
 	r.manyRoles("x", 350) // four parts
 	n.catchUp()
 	r.awaitFirst(353)
-	if parts := value[int](r.rig, `select count(*) from latchkey.partitions`); parts > 3 {
+	if parts := value[int](r.rig, `select count(*) from latchkey.partitions()`); parts > 3 {
 		t.Errorf("the log has %d parts left", parts)
 	}
 	n.stop()

@@ -125,11 +125,12 @@ end $$;
 -- +goose StatementEnd
 
 -- partitions tells of the log's parts: where each begins and ends.
-create view latchkey.partitions as
-select c.oid::regclass as part, m[1] as group_name, m[2]::bigint as from_seq, m[4]::bigint as to_seq
-  from pg_inherits i join pg_class c on c.oid = i.inhrelid
- cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('([a-z0-9_]+)', '(\d+)'\) TO \('([a-z0-9_]+)', '(\d+)'\)$r$) as m
- where i.inhparent = 'latchkey.event_batches'::regclass;
+create function latchkey.partitions() returns table (part regclass, group_name text, from_seq bigint, to_seq bigint) language sql stable as $$
+    select c.oid::regclass, m[1], m[2]::bigint, m[4]::bigint
+      from pg_inherits i join pg_class c on c.oid = i.inhrelid
+     cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('([a-z0-9_]+)', '(\d+)'\) TO \('([a-z0-9_]+)', '(\d+)'\)$r$) as m
+     where i.inhparent = 'latchkey.event_batches'::regclass
+$$;
 
 -- drop_partition drops a part of the log if its events are all below p_seq: those of its last batch may go on beyond its
 -- end. The caller sets lock_timeout.
@@ -139,7 +140,7 @@ create function latchkey.drop_partition(p_part regclass, p_seq bigint) returns b
 declare
     needed boolean;
 begin
-    if not exists (select from latchkey.partitions where part = p_part and to_seq <= p_seq) then
+    if not exists (select from latchkey.partitions() where part = p_part and to_seq <= p_seq) then
         raise exception 'latchkey: % is no part of the log that lies below event %', p_part, p_seq;
     end if;
     execute format('select exists (select from %s where last_seq >= %s)', p_part, p_seq) into needed;
