@@ -58,6 +58,9 @@ func (a *After) Operations() []Operation {
 // RenamedFrom is the hook's former name, if it had one.
 func (a *After) RenamedFrom() string { return a.options.renamedFrom }
 
+// Start is where the hook begins if it is new.
+func (a *After) Start() Start { return a.options.start }
+
 // Timeout is the hook's deadline.
 func (a *After) Timeout() time.Duration { return a.options.timeout }
 

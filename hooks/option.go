@@ -13,10 +13,27 @@ type options struct {
 	filter      func(*Event) bool
 	timeout     time.Duration
 	passDead    bool
+	start       Start
 }
 
 // RenamedFrom carries the cursor of the hook's former name over, so that a rename neither repeats nor skips events.
 func RenamedFrom(name string) Option { return func(o *options) { o.renamedFrom = name } }
+
+// Start is where a hook begins that was never registered before.
+type Start struct {
+	Given bool
+	Seq   int64     // the first event
+	Time  time.Time // or the first that was committed then or later
+}
+
+// StartAt lets a new after-hook begin with an event of the log, by its number; 0 is the first that the log still has.
+// Without it, a hook begins with what commits after its registration. It has no effect on a hook that has a cursor.
+func StartAt(seq int64) Option { return func(o *options) { o.start = Start{Given: true, Seq: seq} } }
+
+// StartAtTime is StartAt with the first event that was committed at a time or later.
+func StartAtTime(at time.Time) Option {
+	return func(o *options) { o.start = Start{Given: true, Time: at} }
+}
 
 // Filter narrows an after-hook to the events for which match says true. It must depend on the event alone: after a
 // restart it is asked again. It is not asked of before-hooks.

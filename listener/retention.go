@@ -64,12 +64,25 @@ func (t *term) retain(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		t.watchSlot(ctx)
 		if err := t.retainOnce(ctx); err != nil && ctx.Err() == nil {
 			if !passing(err) && sqlState(err) != stateLockWait {
 				return err
 			}
 			t.log.Warn("the log could not be shortened now; it is tried again", "error", err)
 		}
+	}
+}
+
+// watchSlot warns of a slot that is about to lose the log that it needs; one that has lost it ends the stream, and the
+// next term stops.
+func (t *term) watchSlot(ctx context.Context) {
+	var slot, state string
+	var safe *int64
+	err := t.pool.QueryRow(ctx, `select r.slot_name, coalesce(r.wal_status, ''), r.safe_wal_size from pg_replication_slots r join latchkey.position p on p.slot = r.slot_name where p.group_name = $1`,
+		t.cfg.Group).Scan(&slot, &state, &safe)
+	if err == nil && (state == "extended" || state == "unreserved") {
+		t.log.Warn("the slot is about to lose the log that it needs: raise max_slot_wal_keep_size, or see why the listener is behind", "slot", slot, "wal_status", state, "safe_wal_size", safe)
 	}
 }
 

@@ -63,6 +63,28 @@ func (l *Listener) checkSchema(ctx context.Context) error {
 	}
 }
 
+// queueSubscription makes a hook's subscription, unless it has one. What lies below first_seq is gone from the log.
+func queueSubscription(q *pgx.Batch, group string, a *hooks.After) {
+	switch start := a.Start(); {
+	case !start.Given:
+		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
+			select $1, $2, $3, pg_current_wal_insert_lsn(), coalesce((select next_seq - 1 from latchkey.position where group_name = $1), 0)
+			on conflict do nothing`, group, a.Table, a.Name)
+	case !start.Time.IsZero():
+		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
+			select $1, $2, $3, '0/0', coalesce((`+seqAtTime+`) - 1, (select next_seq - 1 from latchkey.position where group_name = $1), 0)
+			on conflict do nothing`, group, a.Table, a.Name, start.Time)
+	default:
+		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
+			select $1, $2, $3, '0/0', greatest($4 - 1, (select first_seq - 1 from latchkey.position where group_name = $1), 0)
+			on conflict do nothing`, group, a.Table, a.Name, start.Seq)
+	}
+}
+
+// seqAtTime is the first event that was committed at $4 or later, in group $1.
+const seqAtTime = `select min(e.seq) from latchkey.events e where e.group_name = $1 and e.committed_at >= $4 and e.batch_first_seq =
+	(select min(first_seq) from latchkey.event_batches where group_name = $1 and committed_at >= $4)`
+
 // register makes a subscription for each hook that has none. "Now", for a new one, is where the log is written at this moment.
 func (l *Listener) register(ctx context.Context) error {
 	q := &pgx.Batch{}
@@ -73,9 +95,7 @@ func (l *Listener) register(ctx context.Context) error {
 			q.Queue(`update latchkey.subscriptions set hook = $3 where group_name = $1 and table_name = $2 and hook = $4
 				and not exists (select from latchkey.subscriptions where group_name = $1 and table_name = $2 and hook = $3)`, l.cfg.Group, a.Table, a.Name, from)
 		}
-		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
-			select $1, $2, $3, pg_current_wal_insert_lsn(), coalesce((select next_seq - 1 from latchkey.position where group_name = $1), 0)
-			on conflict do nothing`, l.cfg.Group, a.Table, a.Name)
+		queueSubscription(q, l.cfg.Group, a)
 	}
 	if err := l.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("register the hooks: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -202,4 +203,36 @@ func TestTwoGroupsMeetATable(t *testing.T) {
 	}
 	second.catchUp()
 	r.requireEffects("b", "2")
+}
+
+// A new hook may begin with what the log has, from an event or a time on; where it has a cursor, that counts.
+func TestStartAt(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	first, _ := hooked("a")
+	n := r.start(first)
+	r.roles("1", "2")
+	n.catchUp()
+	at := value[time.Time](r.rig, `select clock_timestamp()`)
+	r.roles("3")
+	n.catchUp()
+	n.stop()
+
+	all, reg := hooked("a")
+	for name, option := range map[string]hooks.Option{"beginning": hooks.StartAt(0), "second": hooks.StartAt(2), "then": hooks.StartAtTime(at), "later": hooks.StartAtTime(at.Add(time.Hour))} {
+		reg.Roles.AfterCreate(name, func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.Role) error {
+			return leave(ctx, tx, name, ev)
+		}, option)
+	}
+	for _, id := range []string{"4", "5"} { // the second time each has a cursor
+		n = r.start(all)
+		r.roles(id)
+		n.catchUp()
+		n.stop()
+	}
+	r.requireEffects("a", "1", "2", "3", "4", "5")
+	r.requireEffects("beginning", "1", "2", "3", "4", "5")
+	r.requireEffects("second", "2", "3", "4", "5")
+	r.requireEffects("then", "3", "4", "5")
+	r.requireEffects("later", "4", "5")
 }

@@ -19,10 +19,12 @@ import (
 )
 
 type serveCommand struct {
-	Addr      string `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
-	AdminAddr string `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
-	Traces    string `env:"OTEL_TRACES_EXPORTER" default:"none" help:"Where traces go: none, or console (standard error)."`
-	Migrate   bool   `default:"true" negatable:"" help:"Apply missing migrations first."`
+	Addr      string        `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
+	AdminAddr string        `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
+	Traces    string        `env:"OTEL_TRACES_EXPORTER" default:"none" help:"Where traces go: none, or console (standard error)."`
+	Retention time.Duration `env:"LATCHKEY_RETENTION" default:"168h" help:"How long events are kept at least. What a hook has still to get is kept for longer."`
+	Hold      time.Duration `name:"paused-retention" env:"LATCHKEY_PAUSED_RETENTION" default:"720h" help:"How long a paused hook holds the log up."`
+	Migrate   bool          `default:"true" negatable:"" help:"Apply missing migrations first."`
 }
 
 // Run builds the parts from the bottom up and runs them together until ctx ends or one fails.
@@ -70,6 +72,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	}
 	l, err := listener.Open(ctx, listener.Config{
 		DatabaseURL: d.DatabaseURL, ReplicationURL: d.ReplicationURL, Group: d.Group, Hooks: reg, Logger: log,
+		Retention: s.Retention, PausedRetention: s.Hold,
 		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: out.stored, Ran: out.ran}),
 	})
 	if err != nil {

@@ -151,6 +151,9 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Both work with their owner's rights: only the listener's role is to have them.
+revoke execute on function latchkey.make_partition, latchkey.drop_partition from public;
+
 create table latchkey.spool (
     group_name text   not null,
     commit_lsn pg_lsn not null,
