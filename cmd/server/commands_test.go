@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -175,11 +176,18 @@ func TestSecondServerStandsBy(t *testing.T) {
 	second := start(t, "serve", "--addr", "127.0.0.1:0", "--database-url", d.URL)
 	d.Exec(t, `insert into auth.roles (tenant_id, id, name) values ('default', 'a', 'a')`)
 	first.stdout.await(t, 1, `^hook audit auth\.roles insert a$`)
+	ready := second.urlIn(`^Latchkey is standing by at`) + "/readyz" // a rolling deploy waits for it
+	if status, text := get(t, ready); status != http.StatusOK || text != "ready: standing by\n" {
+		t.Errorf("the second server's /readyz answers %d %s", status, text)
+	}
 	first.stop().require(t, exitOK)
 	d.Exec(t, `insert into auth.roles (tenant_id, id, name) values ('default', 'b', 'b')`)
 	second.stdout.await(t, 1, `^hook audit auth\.roles insert b$`)
 	if again := second.stdout.lines(`^hook audit auth\.roles insert a$`); len(again) > 0 {
 		t.Errorf("the second server ran a hook again: %v", again)
+	}
+	if status, text := get(t, ready); status != http.StatusOK || text != "ready: owning the group\n" {
+		t.Errorf("the second server's /readyz answers %d %s then", status, text)
 	}
 	second.stop().require(t, exitOK)
 }

@@ -75,6 +75,12 @@ func (c *console) welcome(url, admin string, d *database, server *postgres.Serve
 	c.line("%s", c.paint(dim, "Events and hooks appear below as they happen. Ctrl-C stops."))
 }
 
+// standingBy says why nothing happens.
+func (c *console) standingBy(url string, d *database) {
+	c.line("%s %s", c.paint(bold, "Latchkey is standing by at"), c.paint(cyan, url))
+	c.line("Another process owns group %s; this one takes over when that ends.", d.Group)
+}
+
 func (c *console) stored(events []*hooks.Event) {
 	for _, ev := range events {
 		stamp := ev.Stamp()

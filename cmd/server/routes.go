@@ -1,14 +1,20 @@
 package main
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
-// routes are the HTTP endpoints: whether the process lives, and whether it owns its group and streams.
+// readyWithin bounds the look at the database.
+const readyWithin = 2 * time.Second
+
+// routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
+// take it over.
 func routes(l *listener.Listener) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
@@ -17,12 +23,16 @@ func routes(l *listener.Listener) http.Handler {
 
 func health(r chi.Router, l *listener.Listener) {
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-l.Ready():
-			plain(w, http.StatusOK, "ready")
-		default:
-			plain(w, http.StatusServiceUnavailable, "standing by: another process owns the group, or the start isn't done")
+	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		switch _, err := l.Status(ctx); {
+		case err != nil:
+			plain(w, http.StatusServiceUnavailable, "the database can't be reached")
+		case l.Load().Epoch > 0:
+			plain(w, http.StatusOK, "ready: owning the group")
+		default: // ready to take over; a rolling deploy would else wait for it for ever
+			plain(w, http.StatusOK, "ready: standing by")
 		}
 	})
 }

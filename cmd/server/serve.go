@@ -95,7 +95,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 		private.server.WriteTimeout = 5 * time.Minute // a profile is as long as one asks for
 		sites, admin = append(sites, private), private.url()
 	}
-	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, d, server) })
+	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
 // site is an address and what is served there.
@@ -116,7 +116,7 @@ func listen(ctx context.Context, addr, setting string, handler http.Handler) (*s
 func (s *site) url() string { return "http://" + s.addr.Addr().String() }
 
 // runTogether runs the listener and the HTTP servers; when one ends, so do the others.
-func runTogether(ctx context.Context, l *listener.Listener, sites []*site, welcome func()) error {
+func runTogether(ctx context.Context, l *listener.Listener, sites []*site, welcome, standingBy func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := l.Run(ctx); err != nil {
@@ -139,12 +139,18 @@ func runTogether(ctx context.Context, l *listener.Listener, sites []*site, welco
 		})
 	}
 	g.Go(func() error {
-		select {
-		case <-l.Ready():
-			welcome()
-		case <-ctx.Done():
+		late := time.After(time.Second)
+		for {
+			select {
+			case <-l.Ready():
+				welcome()
+				return nil
+			case <-late:
+				standingBy()
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		return nil
 	})
 	return g.Wait()
 }
