@@ -21,7 +21,7 @@ func riverMetric() metric {
 		name:    "river",
 		figures: []string{"backlog_vs_river", "river_events_per_s", "river_wal_bytes_per_delivery", "river_backlog_events_per_s"},
 		about: fmt.Sprintf("the backlog of the metric backlog, a quarter as long, by the same two hooks an event. Latchkey: as there. River: what one would build with it. A reader of a copy of the same slot stores two jobs an event, each with the row, "+
-			"by InsertManyFastTx (COPY) with the position in one transaction, as many at once as have arrived, at most %d events; then it acknowledges. A client in the same process works them with %d workers (as its documentation has it) on %d connections, fetching again at once "+
+			"by InsertManyFastTx (COPY) with the position in one transaction, as many at once as have arrived, at most %d events; then it acknowledges. A client in the same process works them with %d workers on %d connections, fetching again at once "+
 			"(its least cooldown), and all of its maintenance as it is by default. From the start of the stream until every job is completed in river_job. It has no order by entity and no transaction between hook and record, which Latchkey has. "+
 			"At most %d runs.", riverBatch, riverWorkers, riverConnections, riverRuns),
 		run: measureRiver,
