@@ -197,6 +197,9 @@ func TestOptions(t *testing.T) {
 	line := func(e auth.Logout) string { return e.UserID }
 	on(flows, h, auth.AfterLogout, "filtered", line, not, hooks.RenamedFrom("old"), hooks.PassDead())
 	on(flows, h, auth.AfterLogin, "filtered", func(auth.Login) string { return "" }, not)
+	if a := reg.Afters()[0]; a.RenamedFrom() != "after_logout:old" || !a.PassDead() {
+		t.Errorf("renamed from %q, passes dead ones: %t", a.RenamedFrom(), a.PassDead())
+	}
 	env := hookstest.New(t, reg)
 	env.SQL(`insert into auth.auth_events (tenant_id, type, user_id) values ($1, 'after_logout', 'ann'), ($1, 'after_logout', 'bob'), ($1, 'other', 'ann')`, tenant)
 	env.CatchUp()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
 )
@@ -49,12 +50,25 @@ type details[T any] interface {
 func read[T any, P details[T]](row db.AuthEvent) (T, error) {
 	var payload T
 	if err := json.Unmarshal(row.Details, &payload); err != nil {
-		return payload, fmt.Errorf("details: %w", err)
+		return payload, fmt.Errorf("details: %w", field(err))
 	}
 	if err := P(&payload).fit(row); err != nil {
 		return payload, fmt.Errorf("details: %w", err)
 	}
 	return payload, nil
+}
+
+// field says of an error of json's which field it is about.
+func field(err error) error {
+	var kind *json.UnmarshalTypeError
+	var when *time.ParseError // json doesn't say where; a payload's times are its user's
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Errorf("field %s is a JSON %s, and must fit a %s: %w", kind.Field, kind.Value, kind.Type, err)
+	case errors.As(err, &when):
+		return fmt.Errorf("field user.created_at or user.updated_at: %w", err)
+	}
+	return err
 }
 
 func (e *Login) fit(row db.AuthEvent) error             { return fitUser(e.User, row) }
