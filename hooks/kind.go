@@ -3,7 +3,7 @@ package hooks
 // Kind is one sort of a table's events, as the logins are among the auth events. It has hooks of its own.
 type Kind struct {
 	Name string            // stands before the names of its hooks
-	Is   func(*Event) bool // must depend on the event alone: after a restart it is asked again
+	Is   func(*Event) bool // must depend on the event alone, as after a restart it is asked again; of a delete New is nil, of an insert Old
 }
 
 // Only is the same table narrowed to one kind of its events: what is registered there runs for no other, and a [Filter]
