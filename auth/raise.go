@@ -18,6 +18,8 @@ import (
 //
 //	insert into auth.auth_events (tenant_id, type, user_id) values ('acme', 'after_logout', 'auth0|1')
 //
+// The row keeps the user as of then, also when the user is deleted: delete what need not be kept, the hooks here hear of inserts alone.
+//
 // Errors: those of a create, and a payload that lacks what its hooks need.
 func Raise[T Payload, P details[T]](ctx context.Context, events *db.AuthEvents, tenantID string, e Event[T], payload T) error {
 	if _, err := find(e); err != nil {
