@@ -64,6 +64,9 @@ func (h *Hooks) Sets() map[string][]string {
 // Err is what was registered wrongly, all of it. Opening a store or a listener returns it.
 func (h *Hooks) Err() error { return errors.Join(h.registry.Err(), h.sqlErr()) }
 
+// Problem notes what was registered wrongly by a package that registers hooks here for others, for Err.
+func (h *Hooks) Problem(err error) { h.registry.Problem(err) }
+
 // ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine, and after those that were set
 // before it. Set it before the store opens.
 func (h *Hooks) ObserveBefore(fn func(hooks.BeforeRun)) { h.registry.ObserveBefore(fn) }

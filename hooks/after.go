@@ -11,11 +11,12 @@ type handler func(ctx context.Context, tx Tx, ev *Event) error
 type After struct {
 	Table, Name string
 
+	kind     Kind
 	handlers [Remove + 1]handler
 	options  options
 }
 
-// Wants reports whether the event is this hook's: its operation and filter. The table is the caller's to compare. Of an
+// Wants reports whether the event is this hook's: its operation, kind and filter. The table is the caller's to compare. Of an
 // event at which the filter panics it says yes: Run then fails.
 func (a *After) Wants(ev *Event) bool {
 	if a.handlers[ev.Operation] == nil {
@@ -26,11 +27,11 @@ func (a *After) Wants(ev *Event) bool {
 }
 
 func (a *After) matches(ev *Event) (is bool, err error) {
-	if a.options.filter == nil {
+	if a.kind.Is == nil && a.options.filter == nil {
 		return true, nil
 	}
 	err = Guard(func() error {
-		is = a.options.filter(ev)
+		is = (a.kind.Is == nil || a.kind.Is(ev)) && (a.options.filter == nil || a.options.filter(ev))
 		return nil
 	})
 	return is, err
@@ -56,7 +57,7 @@ func (a *After) Operations() []Operation {
 }
 
 // RenamedFrom is the hook's former name, if it had one.
-func (a *After) RenamedFrom() string { return a.options.renamedFrom }
+func (a *After) RenamedFrom() string { return a.kind.hook(a.options.renamedFrom) }
 
 // Start is where the hook begins if it is new.
 func (a *After) Start() Start { return a.options.start }

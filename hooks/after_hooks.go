@@ -6,6 +6,7 @@ import "context"
 type AfterHooks[Row any] struct {
 	registry *Registry
 	table    string
+	kind     Kind // the zero kind is all events
 	decode   func(*Image) (Row, error)
 }
 
@@ -35,7 +36,7 @@ func (a *AfterHooks[Row]) Table() string { return a.table }
 // AfterCreate runs fn once for every committed insert, whoever made it, after the commit and outside the writer's
 // transaction. tx is the hook's own: its effects commit together with the record that the hook ran.
 func (a *AfterHooks[Row]) AfterCreate(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
-	a.registry.after(a.table, name, Insert, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+	a.registry.after(a.table, a.kind, name, Insert, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
 		row, err := a.decode(ev.New)
 		if err != nil {
 			return err
@@ -47,7 +48,7 @@ func (a *AfterHooks[Row]) AfterCreate(name string, fn func(ctx context.Context, 
 // AfterUpdate runs fn once for every committed update, whoever made it, with the row before and after; otherwise as
 // AfterCreate. An update of the key is one update.
 func (a *AfterHooks[Row]) AfterUpdate(name string, fn func(ctx context.Context, tx Tx, ev Event, old, row Row) error, opts ...Option) {
-	a.registry.after(a.table, name, Update, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+	a.registry.after(a.table, a.kind, name, Update, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
 		old, err := a.decode(ev.Old)
 		if err != nil {
 			return err
@@ -63,7 +64,7 @@ func (a *AfterHooks[Row]) AfterUpdate(name string, fn func(ctx context.Context, 
 // AfterDelete runs fn once for every committed delete, whoever made it and also for rows that a foreign key took along,
 // with the row as it was; otherwise as AfterCreate. A TRUNCATE is no delete: see AfterTruncate.
 func (a *AfterHooks[Row]) AfterDelete(name string, fn func(ctx context.Context, tx Tx, ev Event, row Row) error, opts ...Option) {
-	a.registry.after(a.table, name, Delete, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+	a.registry.after(a.table, a.kind, name, Delete, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
 		row, err := a.decode(ev.Old)
 		if err != nil {
 			return err
@@ -74,9 +75,9 @@ func (a *AfterHooks[Row]) AfterDelete(name string, fn func(ctx context.Context, 
 
 // AfterTruncate runs fn once for every committed TRUNCATE of the table; the log doesn't say which rows went.
 func (a *AfterHooks[Row]) AfterTruncate(name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts ...Option) {
-	afterTruncate(a.registry, a.table, name, fn, opts)
+	afterTruncate(a.registry, a.table, a.kind, name, fn, opts)
 }
 
-func afterTruncate(r *Registry, table, name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts []Option) {
-	r.after(table, name, Truncate, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error { return fn(ctx, tx, *ev) }, opts)
+func afterTruncate(r *Registry, table string, kind Kind, name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts []Option) {
+	r.after(table, kind, name, Truncate, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error { return fn(ctx, tx, *ev) }, opts)
 }

@@ -33,6 +33,6 @@
 // # Identity
 //
 // (table, name) is a hook's identity across releases: its subscription, its cursor and its label in logs. A name may
-// stand once per operation of a table. Mistakes in registration don't panic; they are gathered, and opening a store
+// stand once per operation of a table, and of a [Kind] of its events. Mistakes in registration don't panic; they are gathered, and opening a store
 // or a listener returns them.
 package hooks

@@ -26,7 +26,10 @@ type Registry struct {
 // AfterTimeout is the deadline of an after-hook unless [Timeout] says otherwise.
 const AfterTimeout = 30 * time.Second
 
-var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:-]{0,62}$`)
+var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:-]*$`)
+
+// longestHook is how long a hook's name may be, its kind included.
+const longestHook = 63
 
 // Tables lists the tables of the catalogue, schema.table, hooked or not.
 func (r *Registry) Tables() []string { return slices.Clone(r.tables) }
@@ -49,11 +52,13 @@ func (r *Registry) Afters() []*After { return slices.Clone(r.afters) }
 // Err is what was registered wrongly, all of it; nil if nothing was.
 func (r *Registry) Err() error { return errors.Join(r.problems...) }
 
-func (r *Registry) check(table, name string, o Operation, when string, missing bool, taken bool) bool {
+func (r *Registry) check(table string, kind Kind, name string, o Operation, when string, missing bool, taken bool) bool {
 	problem := ""
 	switch {
+	case len(kind.hook(name)) > longestHook:
+		problem = fmt.Sprintf("the name is longer than %d characters", longestHook-len(kind.hook("x"))+1)
 	case !validName.MatchString(name):
-		problem = "a name is a letter, then up to 62 letters, digits, or any of _ . : -"
+		problem = "a name is a letter, then letters, digits, or any of _ . : -"
 	case strings.HasPrefix(name, "latchkey."):
 		problem = "names that begin with latchkey. are Latchkey's own"
 	case missing:
@@ -63,20 +68,20 @@ func (r *Registry) check(table, name string, o Operation, when string, missing b
 	default:
 		return true
 	}
-	r.problems = append(r.problems, fmt.Errorf("hooks: %s %s hook %q of %s: %s", when, o, name, table, problem))
+	r.problems = append(r.problems, fmt.Errorf("hooks: %s %s hook %q of %s: %s", when, o, kind.hook(name), table, problem))
 	return false
 }
 
-// after finds or makes the hook (table, name) and adds a handler to it.
-func (r *Registry) after(table, name string, op Operation, missing bool, h handler, opts []Option) {
-	at := slices.IndexFunc(r.afters, func(a *After) bool { return a.Table == table && a.Name == name })
-	taken := at >= 0 && r.afters[at].handlers[op] != nil
-	if !r.check(table, name, op, "after", missing, taken) {
+// after finds or makes the hook (table, kind, name) and adds a handler to it.
+func (r *Registry) after(table string, kind Kind, name string, op Operation, missing bool, h handler, opts []Option) {
+	at := slices.IndexFunc(r.afters, func(a *After) bool { return a.Table == table && a.Name == kind.hook(name) })
+	taken := at >= 0 && (r.afters[at].handlers[op] != nil || r.afters[at].kind.Name != kind.Name)
+	if !r.check(table, kind, name, op, "after", missing, taken) {
 		return
 	}
 	if at < 0 {
 		at = len(r.afters)
-		r.afters = append(r.afters, &After{Table: table, Name: name, options: options{timeout: AfterTimeout}})
+		r.afters = append(r.afters, &After{Table: table, Name: kind.hook(name), kind: kind, options: options{timeout: AfterTimeout}})
 	}
 	r.afters[at].handlers[op] = h
 	for _, opt := range opts {
@@ -86,7 +91,7 @@ func (r *Registry) after(table, name string, op Operation, missing bool, h handl
 
 func addBefore[F any](r *Registry, to *chain[F], table, name string, op Operation, missing bool, fn F, opts []Option) {
 	taken := slices.ContainsFunc(*to, func(l link[F]) bool { return l.name == name })
-	if !r.check(table, name, op, "before", missing, taken) {
+	if !r.check(table, Kind{}, name, op, "before", missing, taken) {
 		return
 	}
 	o := options{timeout: BeforeTimeout}

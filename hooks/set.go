@@ -49,11 +49,11 @@ func (s *Set[Owner, Member]) AfterRemove(name string, fn func(ctx context.Contex
 
 // AfterTruncate runs fn once for every committed TRUNCATE of the table; the log doesn't say which rows went.
 func (s *Set[Owner, Member]) AfterTruncate(name string, fn func(ctx context.Context, tx Tx, ev Event) error, opts ...Option) {
-	afterTruncate(s.registry, s.table, name, fn, opts)
+	afterTruncate(s.registry, s.table, Kind{}, name, fn, opts)
 }
 
 func (s *Set[Owner, Member]) after(name string, op Operation, fn func(context.Context, Tx, Event, Owner, []Member) error, opts []Option) {
-	s.registry.after(s.table, name, op, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
+	s.registry.after(s.table, Kind{}, name, op, fn == nil, func(ctx context.Context, tx Tx, ev *Event) error {
 		owner, members, err := s.read(ev)
 		if err != nil {
 			return err
