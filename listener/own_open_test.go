@@ -109,6 +109,7 @@ func TestOwnTableOfAnotherRole(t *testing.T) {
 	t.Cleanup(func() { r.exec(`drop owned by ` + role); r.exec(`drop role ` + role) })
 	r.exec(`grant usage on schema latchkey, auth to ` + role)
 	r.exec(`grant all on all tables in schema latchkey to ` + role)
+	r.exec(`grant execute on function latchkey.make_partition, latchkey.drop_partition to ` + role)
 	r.exec(`grant select on public.latchkey_migrations to ` + role)
 	r.exec(`create publication latchkey_default for table auth.tenants, auth.users, auth.roles, auth.role_permissions, auth.permissions,
 		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events with (publish_via_partition_root = true)`)

@@ -29,9 +29,6 @@ func (t *term) extendLog(ctx context.Context) error {
 	}
 	for t.logEnd-t.nextSeq < t.l.timing.part/2 {
 		if err := t.pool.QueryRow(ctx, `select latchkey.make_partition($1, $2, $3)`, t.cfg.Group, t.logEnd, t.l.timing.part).Scan(&t.logEnd); err != nil {
-			if sqlState(err) == stateNoRights {
-				return stop(err, "grant execute on function latchkey.make_partition, latchkey.drop_partition to the role of Config.DatabaseURL", "the role may not make room in the log")
-			}
 			return fmt.Errorf("make room in the log: %w", err)
 		}
 	}

@@ -33,15 +33,17 @@ func (l *Listener) checkServer(ctx context.Context) error {
 		return stop(nil, fmt.Sprintf("run `alter role %q replication` as a superuser, or give Config.ReplicationURL of a role that has it", role), "role %s may not replicate", role)
 	}
 	var missing []string
-	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(t || ' ' || p), '{}')
-		from unnest(array['owner', 'lease', 'hook_sets', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries']) t,
-			unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)`).Scan(&missing)
+	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(lacks), '{}') from (
+		select t || ' ' || p as lacks from unnest(array['owner', 'lease', 'hook_sets', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries',
+				'backfills', 'backfill_batches']) t, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)
+		union all
+		select f || ' EXECUTE' from unnest(array['make_partition(text, bigint, bigint)', 'drop_partition(regclass, bigint)']) f where not has_function_privilege(to_regprocedure('latchkey.' || f), 'EXECUTE')) l`).Scan(&missing)
 	if state := sqlState(err); state == stateNoTable || state == "3F000" {
 		return stop(nil, "run `latchkey migrate`, or call db.Migrate", "the database has no Latchkey schema")
 	}
 	if state := sqlState(err); err == nil && len(missing) > 0 || state == stateNoRights {
-		return stop(err, "grant usage on schema latchkey, and select, insert, update, delete on all tables in schema latchkey, to the role of Config.DatabaseURL",
-			"the role lacks privileges on the engine's tables: %s", strings.Join(missing, ", "))
+		return stop(err, "grant usage on schema latchkey, select, insert, update, delete on all tables in schema latchkey, and execute on function latchkey.make_partition, latchkey.drop_partition, to the role of Config.DatabaseURL",
+			"the role lacks privileges on what is the engine's: %s", strings.Join(missing, ", "))
 	}
 	if err != nil {
 		return fmt.Errorf("check privileges: %w", err)

@@ -24,6 +24,7 @@ func TestStopAtARoleWithoutRights(t *testing.T) {
 		{[]string{"lacks privileges", "position SELECT", "acks DELETE"}, `grant select, insert, update, delete on latchkey.position, latchkey.event_batches,
 			latchkey.subscriptions, latchkey.acks, latchkey.deliveries to ` + role},
 		{[]string{"lacks privileges", "lease SELECT", "relations INSERT"}, `grant select, insert, update, delete on all tables in schema latchkey to ` + role},
+		{[]string{"lacks privileges", "make_partition(text, bigint, bigint) EXECUTE"}, `grant execute on function latchkey.make_partition, latchkey.drop_partition to ` + role},
 		{[]string{"public.latchkey_migrations"}, `grant select on public.latchkey_migrations to ` + role},
 		{[]string{"grant usage on the schemas", "auth"}, `grant usage on schema auth to ` + role},
 		{[]string{"create publication latchkey_default"}, `create publication latchkey_default with (publish_via_partition_root = true)`},
@@ -55,6 +56,7 @@ func TestReplicationRole(t *testing.T) {
 	}
 	r.exec(`grant usage on schema latchkey, auth to ` + worker)
 	r.exec(`grant all on all tables in schema latchkey to ` + worker)
+	r.exec(`grant execute on function latchkey.make_partition, latchkey.drop_partition to ` + worker)
 	r.exec(`grant select on public.latchkey_migrations to ` + worker)
 	r.exec(`create publication latchkey_default for table auth.tenants, auth.users, auth.roles, auth.role_permissions, auth.permissions,
 		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events with (publish_via_partition_root = true)`)
