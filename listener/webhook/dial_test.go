@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-func mustGuard(t testing.TB, allow ...string) *Guard {
-	t.Helper()
+func mustGuard(tb testing.TB, allow ...string) *Guard {
+	tb.Helper()
 	g, err := NewGuard(allow...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return g
 }
@@ -76,7 +76,7 @@ func TestGuardRefusesURLs(t *testing.T) {
 		name := strings.Trim(host, "[]")
 		conn, err := g.DialContext(t.Context(), "tcp", net.JoinHostPort(name, "80"))
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 		if !errors.Is(err, ErrRefused) {
 			t.Errorf("dial %s: %v", host, err)

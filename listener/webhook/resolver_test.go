@@ -19,7 +19,7 @@ func resolver(t *testing.T, answer func(name string, n int) string) *net.Resolve
 	}
 	var done sync.WaitGroup
 	t.Cleanup(func() {
-		server.Close()
+		_ = server.Close()
 		done.Wait()
 	})
 	done.Go(func() {

@@ -13,11 +13,11 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-func mustSecret(t testing.TB, text string) Secret {
-	t.Helper()
+func mustSecret(tb testing.TB, text string) Secret {
+	tb.Helper()
 	s, err := ParseSecret(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
