@@ -19,6 +19,14 @@ const (
 	MaxSyncTimeout = 30 * time.Second
 )
 
+// CheckSyncTimeout says what is wrong with the timeout that a synchronous hook asks for.
+func CheckSyncTimeout(d time.Duration) error {
+	if d < MinSyncTimeout || d > MaxSyncTimeout {
+		return fmt.Errorf("webhook: a timeout of %s: it has to be %s to %s", d, MinSyncTimeout, MaxSyncTimeout)
+	}
+	return nil
+}
+
 // maxAnswer is how much of an answer is read.
 const maxAnswer = 256 << 10
 
@@ -58,7 +66,8 @@ func NewClient(guard *Guard) *Client {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Send makes one attempt, with a timestamp and signatures of its own. It doesn't return an error: that there was no answer
-// is an answer too, and has the error in it. Make no call of Send while a transaction is open.
+// is an answer too, and has the error in it. If that is context.Canceled, it was we who stopped: end the pass with Cancel, and
+// count no attempt. Make no call of Send while a transaction is open.
 func (c *Client) Send(ctx context.Context, r *Request) *Answer {
 	timeout := r.Timeout
 	if timeout <= 0 {

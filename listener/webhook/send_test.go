@@ -256,3 +256,12 @@ func TestCheckHeaders(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckSyncTimeout(t *testing.T) {
+	t.Parallel()
+	for d, ok := range map[time.Duration]bool{time.Second: true, 30 * time.Second: true, SyncTimeout: true, 999 * time.Millisecond: false, 31 * time.Second: false, 0: false} {
+		if err := CheckSyncTimeout(d); (err == nil) != ok {
+			t.Errorf("%s: %v", d, err)
+		}
+	}
+}
