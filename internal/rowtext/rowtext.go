@@ -5,6 +5,7 @@
 //	value.go      a value's text into a field, by the field's type and the column's
 //	array.go      arrays into slices
 //	composite.go  composite types into structs
+//	json.go       a row into JSON
 package rowtext
 
 import (
