@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -100,9 +99,8 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 		if err := d.tx.Commit(ctx); err != nil {
 			return err, nil
 		}
-		q := &pgx.Batch{}
+		q := t.fenced()
 		q.Queue(record.SQL, record.Args...)
-		t.queueFence(q)
 		return nil, settledOr(t.pool.SendBatch(ctx, q).Close())
 	}
 	seal := lazytx.Statement{SQL: `select latchkey.seal($1, $2, $3, $4, $5, $6)`, Args: []any{t.cfg.Group, t.epoch, d.sub.id, d.ev.Seq, d.attempt, d.tag()}}
@@ -125,10 +123,9 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 
 // recordAttempt gives a delivery its row before it runs: after an unclean end nobody knows which hook ended the process.
 func (t *term) recordAttempt(ctx context.Context, d *delivery) error {
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(insertAck, d.sub.id, d.ev.Seq)
 	q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt) values ($1, $2, $3, 'running', 1)`, d.sub.id, d.ev.Seq, entities(d.ev))
-	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("record an attempt: %w", lostOr(err))
 	}
@@ -156,7 +153,7 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 		r.Retry = time.Now().Add(t.cfg.Retry.wait(attempt))
 		status, next = "retry", &r.Retry
 	}
-	q := &pgx.Batch{}
+	q := t.fenced()
 	if d.attempt == 0 {
 		q.Queue(insertAck, d.sub.id, d.ev.Seq)
 		q.Queue(`insert into latchkey.deliveries (subscription_id, seq, entities, status, attempt, next_attempt_at, last_error) values ($1, $2, $3, $4, 1, $5, $6)`,
@@ -164,7 +161,6 @@ func (t *term) fail(ctx context.Context, d *delivery, r Run, cause error) (Run, 
 	} else {
 		q.Queue(`select latchkey.finish($1, $2, $3, $4, $5, $6)`, d.sub.id, d.ev.Seq, d.attempt, status, next, errorText(cause))
 	}
-	t.queueFence(q)
 	err := t.pool.SendBatch(ctx, q).Close()
 	switch {
 	case ackExists(err), sqlState(err) == stateSettled:

@@ -70,7 +70,7 @@ func (t *term) store(ctx context.Context, b batch) error {
 
 // write makes a batch durable and acknowledges it. It returns the snapshot in which that was done.
 func (t *term) write(ctx context.Context, b batch) (snapshot string, err error) {
-	q := &pgx.Batch{}
+	q := t.fenced()
 	if t.asyncCommit { // what is acknowledged must be on disk, whatever the server's default is
 		q.Queue(`select set_config('synchronous_commit', 'on', true)`)
 	}
@@ -90,7 +90,6 @@ func (t *term) write(ctx context.Context, b batch) (snapshot string, err error) 
 	next := first + int64(len(b.events))
 	q.Queue(`update latchkey.position set done_lsn = $2, partial_commit_lsn = $3, partial_ordinal = $4, next_seq = $5 where group_name = $1`,
 		t.cfg.Group, b.at.done, b.at.partial, b.at.partialAt, next)
-	t.queueFence(q)
 	q.Queue(`select pg_current_snapshot()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&snapshot) })
 
 	t.step(stepIngest)

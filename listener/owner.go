@@ -168,11 +168,14 @@ func (l *Listener) backends(ctx context.Context, epoch int64, end bool) (int, er
 	return total, nil
 }
 
-// queueFence ends a batch: it commits only while the epoch is the group's.
-func (t *term) queueFence(q *pgx.Batch) {
+// fenced begins a batch that commits only while the epoch is the group's. The fence comes first: who lost the group may
+// find what it is about to write there already, and is to hear why.
+func (t *term) fenced() *pgx.Batch {
+	q := &pgx.Batch{}
 	if fenceEnabled {
 		q.Queue(`select latchkey.fence($1, $2)`, t.cfg.Group, t.epoch)
 	}
+	return q
 }
 
 // renew keeps the lease until the term ends, and ends the term when another epoch has begun, the server can't be reached,

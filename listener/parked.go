@@ -179,10 +179,9 @@ func (t *term) loadParked(ctx context.Context, subs []*subscription) error {
 	for _, sub := range subs {
 		byID[sub.id], ids = sub, append(ids, sub.id)
 	}
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(`update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
 		where d.subscription_id = any ($1) and d.status = 'running' and d.attempt >= $2`, ids, t.cfg.Retry.Attempts)
-	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("close attempts that killed their process: %w", lostOr(err))
 	}

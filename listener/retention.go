@@ -134,13 +134,12 @@ func (t *term) horizon(ctx context.Context, tx pgx.Tx) (upTo int64, more bool, e
 
 // keepEvents puts the events up to one into the rows of the failed deliveries that still need them.
 func (t *term) keepEvents(ctx context.Context, tx pgx.Tx, upTo int64) error {
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(`update latchkey.deliveries d set event = (b.events::json -> (d.seq - b.first_seq)::int)::text
 		from latchkey.subscriptions s, latchkey.event_batches b
 		where s.group_name = $1 and s.kind <> 'backfill' and d.subscription_id = s.id and d.event is null and d.seq <= $2 and d.status in ('running', 'retry', 'held', 'dead')
 		  and b.group_name = $1 and b.first_seq <= $2 and d.seq between b.first_seq and b.last_seq`, t.cfg.Group, upTo)
 	q.Queue(`update latchkey.position set first_seq = greatest(first_seq, $2 + 1) where group_name = $1`, t.cfg.Group, upTo)
-	t.queueFence(q)
 	return explain(lostOr(tx.SendBatch(ctx, q).Close()), "keep the events of failed deliveries")
 }
 
@@ -162,9 +161,8 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 		// A dump or a long query may be reading it: who waits for that lock makes ingest wait too, so not for long.
 		var dropped bool
 		if err := pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
-			q := &pgx.Batch{}
+			q := t.fenced()
 			q.Queue(`set local lock_timeout = '100ms'`)
-			t.queueFence(q)
 			q.Queue(`select latchkey.drop_partition($1::oid::regclass, $2)`, p.ID, upTo+1).QueryRow(func(row pgx.Row) error { return row.Scan(&dropped) })
 			return tx.SendBatch(ctx, q).Close()
 		}); err != nil {
@@ -174,9 +172,8 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 			t.log.Info("a part of the log is old and settled, and was dropped", "part", p.Name)
 		}
 	}
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(`delete from latchkey.event_batches where group_name = $1 and last_seq <= $2`, t.cfg.Group, upTo)
-	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("shorten the log: %w", lostOr(err))
 	}
@@ -185,12 +182,11 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 
 // forgetSettled removes records of deliveries and runs that ended before the retention began.
 func (t *term) forgetSettled(ctx context.Context) error {
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(`delete from latchkey.deliveries d using latchkey.subscriptions s where s.group_name = $1 and d.subscription_id = s.id
 		and d.status in ('done', 'discarded') and d.updated_at < now() - $2::interval and d.seq <= s.cursor_seq`, t.cfg.Group, t.cfg.Retention)
 	q.Queue(`delete from latchkey.subscriptions s where s.group_name = $1 and s.status = 'done' and s.finished_at < now() - $2::interval
 		and not exists (select from latchkey.deliveries d where d.subscription_id = s.id and d.status in ('running', 'retry', 'held', 'dead'))`, t.cfg.Group, t.cfg.Retention)
-	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("forget old deliveries: %w", lostOr(err))
 	}

@@ -83,11 +83,10 @@ func (t *term) prepare(ctx context.Context, sub *subscription, p *parked) (*deli
 		}
 		p.written = true
 	}
-	q := &pgx.Batch{}
+	q := t.fenced()
 	q.Queue(`update latchkey.deliveries set status = 'running', attempt = attempt + 1, next_attempt_at = null, asked_at = null, updated_at = now()
 		where subscription_id = $1 and seq = $2 and status in ('retry', 'held', 'running') returning attempt`, sub.id, p.seq).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&p.attempt) })
-	t.queueFence(q)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return nil, fmt.Errorf("begin attempt of delivery %d: %w", p.seq, lostOr(err))
 	}

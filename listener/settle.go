@@ -305,7 +305,8 @@ func (s *settler) settled() int64 {
 }
 
 func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sweep sweeping) error {
-	q := &pgx.Batch{}
+	q := s.t.fenced()
+	empty := q.Len()
 	queueHeld(q, arrived)
 	ids, cursors := make([]int64, 0, len(moves)), make([]int64, 0, len(moves))
 	for _, m := range moves {
@@ -328,10 +329,9 @@ func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sw
 	for _, sub := range sweep.ended {
 		q.Queue(`update latchkey.subscriptions set status = 'done', finished_at = now() where id = $1 and status = 'active'`, sub.id)
 	}
-	if q.Len() == 0 {
+	if q.Len() == empty {
 		return nil
 	}
-	s.t.queueFence(q)
 	s.t.step(stepSettle)
 	if err := s.t.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("store acks: %w", lostOr(err))
