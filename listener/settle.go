@@ -78,6 +78,20 @@ func (s *settler) expect(sub *subscription, seq int64, size int) {
 	s.bytes += size
 }
 
+// serving notes that a subscription begins to be served beside the dispatcher, and served that this has ended: as long as
+// it lasts, the subscription isn't drained.
+func (s *settler) serving(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.inFlight++
+}
+
+func (s *settler) served(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.inFlight--
+}
+
 // waitRoom waits until less than so many deliveries are under way, and their events fit into memory.
 func (s *settler) waitRoom(ctx context.Context, deliveries int) error {
 	for {

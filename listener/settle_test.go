@@ -98,6 +98,29 @@ func TestSettleHeldAndFailed(t *testing.T) {
 	}
 }
 
+// A hook that is resumed begins anew only when nothing of before is under way: neither a delivery nor who serves it beside
+// the dispatcher, or two would hand it the same events.
+func TestDrained(t *testing.T) {
+	t.Parallel()
+	sub := &subscription{id: 1}
+	s := newBooks(sub)
+	s.serving(sub)
+	expectAll(s, sub, 1)
+	for _, step := range []struct {
+		name    string
+		end     func()
+		drained bool
+	}{
+		{"a delivery and who serves it", func() {}, false},
+		{"who serves it", func() { sub.inFlight-- }, false}, // as a write does
+		{"nothing", func() { s.served(sub) }, true},
+	} {
+		if step.end(); s.drained(sub) != step.drained {
+			t.Errorf("with %s under way, drained is %t", step.name, !step.drained)
+		}
+	}
+}
+
 // Cursors of hooks that nothing concerned are written by a sweep only.
 func TestSettleSweep(t *testing.T) {
 	t.Parallel()

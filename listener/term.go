@@ -97,7 +97,13 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
 	guard(&in, "tables", func() error { return t.watchTables(input) })
 	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
-	serve := func(sub *subscription) { guard(&in, "catch up", func() error { return t.catchUp(input, sub) }) }
+	serve := func(sub *subscription) {
+		t.settler.serving(sub)
+		guard(&in, "catch up", func() error {
+			defer t.settler.served(sub)
+			return t.catchUp(input, sub)
+		})
+	}
 	for _, sub := range behind {
 		serve(sub)
 	}
