@@ -33,14 +33,13 @@ func (t *term) readAgain(ctx context.Context, serve func(*subscription)) error {
 		return err
 	}
 	for _, now := range stored {
-		i := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.id == now.id })
-		if i < 0 {
+		sub := t.subscription(now.id)
+		if sub == nil {
 			if err := t.takeIn(ctx, now, serve); err != nil {
 				return err
 			}
 			continue
 		}
-		sub := t.subscriptions[i]
 		switch wasPaused := sub.isPaused(); {
 		case now.status == statusPaused && !wasPaused:
 			t.pause(sub)
@@ -51,6 +50,14 @@ func (t *term) readAgain(ctx context.Context, serve func(*subscription)) error {
 		}
 	}
 	return t.readAsked(ctx)
+}
+
+// subscription finds one by its id; nil if there is none. Of control's goroutine, which alone adds to them.
+func (t *term) subscription(id int64) *subscription {
+	if i := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.id == id }); i >= 0 {
+		return t.subscriptions[i]
+	}
+	return nil
 }
 
 // takeIn begins with a subscription that is new.
@@ -140,11 +147,10 @@ func (t *term) readAsked(ctx context.Context) error {
 		return fmt.Errorf("read what was asked for: %w", err)
 	}
 	for _, a := range all {
-		i := slices.IndexFunc(t.subscriptions, func(s *subscription) bool { return s.id == a.id })
-		if i < 0 {
+		sub := t.subscription(a.id)
+		if sub == nil {
 			continue // of a hook that this process doesn't have
 		}
-		sub := t.subscriptions[i]
 		p := &parked{seq: a.seq, attempt: a.attempt, entities: a.entities, written: true}
 		if g := sub.revive(p, a.status == "discarded"); g != nil {
 			t.retries.push(sub, g, time.Now())

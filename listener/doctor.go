@@ -95,7 +95,7 @@ func (x *examination) settings() error {
 	if err != nil {
 		return err
 	}
-	x.say("wal_level", level == "logical", Problem, "run `alter system set wal_level = logical` as a superuser, then restart Postgres", "%s", level)
+	x.say("wal_level", level == "logical", Problem, walLevelFix, "%s", level)
 	x.say("max_slot_wal_keep_size", keep != "-1", Warning,
 		"set a limit that the disk can bear (alter system set max_slot_wal_keep_size = '20GB'): a listener that stays away then loses its slot, loudly, before the server's disk is full", "%s", keep)
 	x.say("replication slots", slots > slotsUsed || x.hasSlot(), Problem, "drop a slot that nobody uses (select slot_name, active from pg_replication_slots), or raise max_replication_slots and restart Postgres", "%d of %d used", slotsUsed, slots)
@@ -178,29 +178,30 @@ func (x *examination) publication() error {
 
 // tables looks at every table that the group's hooks are registered for.
 func (x *examination) tables() error {
-	rows, err := x.db.Query(x.ctx, `select t.name, c.oid is not null, not exists (
-				select from pg_class q where (q.oid = c.oid or q.oid in (select relid from pg_partition_tree(c.oid))) and (q.relreplident <> 'f'
-					or not exists (select from pg_trigger g where g.tgrelid = q.oid and g.tgname = 'latchkey_stamp' and g.tgenabled = 'A'))),
-			exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where p.pubname = $2 and pr.prrelid = c.oid)
-		from (select distinct table_name from latchkey.subscriptions where group_name = $1) as t (name) left join pg_class c on c.oid = to_regclass(t.name) order by 1`, x.group, publicationName(x.group))
+	rows, err := x.db.Query(x.ctx, `select distinct table_name from latchkey.subscriptions where group_name = $1 order by 1`, x.group)
 	if err != nil {
 		return err
 	}
-	var table string
-	var exists, ready, published bool
-	_, err = pgx.ForEachRow(rows, []any{&table, &exists, &ready, &published}, func() error {
-		what := "table " + table
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	tables, err := readTables(x.ctx, x.db, names, x.group)
+	if err != nil {
+		return err
+	}
+	for _, s := range tables {
+		what := "table " + s.name
 		switch {
-		case !exists:
+		case s.kind == "":
 			x.say(what, false, Warning, "nothing, if it was dropped on purpose", "hooks are registered for it, and it does not exist")
-		case !ready:
-			x.say(what, false, Problem, "run `"+watchSQL(table)+"` as its owner", "it, or a partition of it, is not REPLICA IDENTITY FULL, or its trigger latchkey_stamp is missing or not ENABLE ALWAYS")
+		case len(s.unready) > 0:
+			x.say(what, false, Problem, "run `"+watchSQL(s.name)+"` as its owner", "it, or a partition of it, is not REPLICA IDENTITY FULL, or its trigger latchkey_stamp is missing or not ENABLE ALWAYS")
 		default:
-			x.say(what, published, Problem, "start a listener that has its hooks: it publishes the table", "replica identity full, stamped, published: %t", published)
+			x.say(what, s.published, Problem, "start a listener that has its hooks: it publishes the table", "replica identity full, stamped, published: %t", s.published)
 		}
-		return nil
-	})
-	return err
+	}
+	return nil
 }
 
 func (x *examination) owner() error {

@@ -175,10 +175,7 @@ func (sub *subscription) suspected(g *group) bool {
 
 // loadParked reads what was set aside before this term. An attempt that was running when its process ended counts.
 func (t *term) loadParked(ctx context.Context, subs []*subscription) error {
-	byID, ids := map[int64]*subscription{}, []int64{}
-	for _, sub := range subs {
-		byID[sub.id], ids = sub, append(ids, sub.id)
-	}
+	byID, ids := byID(subs)
 	q := t.fenced()
 	q.Queue(`update latchkey.deliveries d set status = 'dead', last_error = coalesce(last_error || E'\n', '') || 'the process ended while the hook ran', updated_at = now()
 		where d.subscription_id = any ($1) and d.status = 'running' and d.attempt >= $2`, ids, t.cfg.Retry.Attempts)

@@ -26,13 +26,14 @@ type slotState struct {
 	timeline          int64
 	generation        int64
 	live              bool
+	firstSeq          int64 // that the log still has
 }
 
 func loadPosition(ctx context.Context, pool *pgxpool.Pool, group string) (*slotState, error) {
 	s := &slotState{}
-	err := pool.QueryRow(ctx, `select slot, publication, system_identifier, timeline, generation, state = 'live', done_lsn, partial_commit_lsn, partial_ordinal, next_seq
+	err := pool.QueryRow(ctx, `select slot, publication, system_identifier, timeline, generation, state = 'live', done_lsn, partial_commit_lsn, partial_ordinal, next_seq, first_seq
 		from latchkey.position where group_name = $1`, group).
-		Scan(&s.slot, &s.publication, &s.system, &s.timeline, &s.generation, &s.live, &s.done, &s.partial, &s.partialAt, &s.nextSeq)
+		Scan(&s.slot, &s.publication, &s.system, &s.timeline, &s.generation, &s.live, &s.done, &s.partial, &s.partialAt, &s.nextSeq, &s.firstSeq)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

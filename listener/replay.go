@@ -82,6 +82,10 @@ func (o *Operator) addRun(ctx context.Context, tx pgx.Tx, h Hook, kind string, f
 	return readRun(ctx, tx, id)
 }
 
+// seqAtTime is the first event of group $1 that was committed at $2 or later.
+const seqAtTime = `select min(e.seq) from latchkey.events e where e.group_name = $1 and e.committed_at >= $2 and e.batch_first_seq =
+	(select min(first_seq) from latchkey.event_batches where group_name = $1 and committed_at >= $2)`
+
 // stretch finds the events that a replay begins and ends with.
 func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (from, to int64, err error) {
 	var first, last int64
@@ -94,8 +98,7 @@ func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (f
 	}
 	from, to = max(req.From.Seq, 0), req.To.Seq
 	if !req.From.Time.IsZero() {
-		from, err = o.atTime(ctx, tx, `select coalesce(min(e.seq), 0) from latchkey.events e where e.group_name = $1 and e.committed_at >= $2 and e.batch_first_seq =
-			(select min(first_seq) from latchkey.event_batches where group_name = $1 and committed_at >= $2)`, req.From.Time)
+		from, err = o.atTime(ctx, tx, `select coalesce((`+seqAtTime+`), 0)`, req.From.Time)
 		if err == nil && from == 0 {
 			err = fmt.Errorf("no event was committed at or after %s", req.From.Time.Format(time.RFC3339))
 		}

@@ -36,15 +36,8 @@ func (t *term) extendLog(ctx context.Context) error {
 }
 
 // checkLog stops where the log no longer has what a hook is to get next.
-func (t *term) checkLog(ctx context.Context, sub *subscription) error {
-	if sub.kind == kindBackfill || sub.status != statusActive {
-		return nil
-	}
-	var first int64
-	if err := t.pool.QueryRow(ctx, `select first_seq from latchkey.position where group_name = $1`, t.cfg.Group).Scan(&first); err != nil {
-		return fmt.Errorf("read where the log begins: %w", err)
-	}
-	if sub.cursor+1 >= first {
+func checkLog(sub *subscription, first int64) error {
+	if sub.kind == kindBackfill || sub.status != statusActive || sub.cursor+1 >= first {
 		return nil
 	}
 	return stop(nil, fmt.Sprintf("make sure that what it missed is dealt with, then run `latchkey resume %s/%s --accept-gap`", sub.after.Table, sub.after.Name),

@@ -12,6 +12,9 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
+// walLevelFix is what to do where the server writes too little for logical replication.
+const walLevelFix = "run `alter system set wal_level = logical` as a superuser, then restart Postgres"
+
 // checkServer stops where logical replication can't work, with what to do.
 func (l *Listener) checkServer(ctx context.Context) error {
 	var version int
@@ -26,7 +29,7 @@ func (l *Listener) checkServer(ctx context.Context) error {
 	case version < 150000:
 		return stop(nil, "upgrade to Postgres 15 or newer", "the server is Postgres %d", version/10000)
 	case walLevel != "logical":
-		return stop(nil, "run `alter system set wal_level = logical` as a superuser, then restart Postgres", "wal_level is %s, and logical replication needs logical", walLevel)
+		return stop(nil, walLevelFix, "wal_level is %s, and logical replication needs logical", walLevel)
 	case encoding != "UTF8":
 		return stop(nil, "use a database with encoding UTF8", "the database's encoding is %s", encoding)
 	case !mayReplicate:
@@ -74,18 +77,14 @@ func queueSubscription(q *pgx.Batch, group string, a *hooks.After) {
 			on conflict do nothing`, group, a.Table, a.Name)
 	case !start.Time.IsZero():
 		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
-			select $1, $2, $3, '0/0', coalesce((`+seqAtTime+`) - 1, (select next_seq - 1 from latchkey.position where group_name = $1), 0)
-			on conflict do nothing`, group, a.Table, a.Name, start.Time)
+			select $1, $3, $4, '0/0', coalesce((`+seqAtTime+`) - 1, (select next_seq - 1 from latchkey.position where group_name = $1), 0)
+			on conflict do nothing`, group, start.Time, a.Table, a.Name)
 	default:
 		q.Queue(`insert into latchkey.subscriptions (group_name, table_name, hook, start_lsn, cursor_seq)
 			select $1, $2, $3, '0/0', greatest($4 - 1, (select first_seq - 1 from latchkey.position where group_name = $1), 0)
 			on conflict do nothing`, group, a.Table, a.Name, start.Seq)
 	}
 }
-
-// seqAtTime is the first event that was committed at $4 or later, in group $1.
-const seqAtTime = `select min(e.seq) from latchkey.events e where e.group_name = $1 and e.committed_at >= $4 and e.batch_first_seq =
-	(select min(first_seq) from latchkey.event_batches where group_name = $1 and committed_at >= $4)`
 
 // register makes a subscription for each hook that has none. "Now", for a new one, is where the log is written at this moment.
 func (l *Listener) register(ctx context.Context) error {

@@ -149,7 +149,7 @@ func (t *term) explainCreate(ctx context.Context, slot string, err error, timedO
 	case sqlState(err) == stateNoRights:
 		return stop(err, "alter role ... replication (or give ReplicationURL of a role that has it)", "the role may not create a replication slot")
 	case sqlState(err) == stateNotReady:
-		return stop(err, "alter system set wal_level = logical, then restart Postgres", "the server does not write what logical replication needs")
+		return stop(err, walLevelFix, "the server does not write what logical replication needs")
 	}
 	return fmt.Errorf("create slot %s: %w", slot, err)
 }

@@ -47,7 +47,7 @@ type subscription struct {
 	reached  int64 // the last seq that was dispatched to it
 	swept    int64 // acks up to it are deleted
 	pending  []pending
-	inFlight int            // dispatched, and not recorded
+	inFlight int            // dispatched and not recorded, and who serves it beside the dispatcher
 	settled  map[int64]bool // above the cursor, when it was loaded
 
 	mu     sync.Mutex
@@ -107,12 +107,18 @@ func (t *term) readSubscriptions(ctx context.Context) ([]*subscription, error) {
 	return subs, nil
 }
 
+// byID finds subscriptions by their ids.
+func byID(subs []*subscription) (found map[int64]*subscription, ids []int64) {
+	found, ids = map[int64]*subscription{}, []int64{}
+	for _, sub := range subs {
+		found[sub.id], ids = sub, append(ids, sub.id)
+	}
+	return found, ids
+}
+
 // loadSettled reads which deliveries above the cursors are settled or have a row.
 func (t *term) loadSettled(ctx context.Context, subs []*subscription) error {
-	byID, ids := map[int64]*subscription{}, []int64{}
-	for _, sub := range subs {
-		byID[sub.id], ids = sub, append(ids, sub.id)
-	}
+	byID, ids := byID(subs)
 	rows, err := t.pool.Query(ctx, `
 		select s.id, a.seq from latchkey.subscriptions s join latchkey.acks a on a.subscription_id = s.id and a.seq > s.cursor_seq where s.id = any ($1)
 		union all

@@ -27,8 +27,20 @@ type tableState struct {
 	narrowed    bool // published in part
 }
 
+// readTables reads the state of the tables that this program hooks.
 func (l *Listener) readTables(ctx context.Context) ([]*tableState, error) {
-	rows, err := l.pool.Query(ctx, `select t.name, coalesce(c.relkind::text, ''), coalesce(c.relpersistence::text, ''), coalesce(c.relkind = 'r' and c.relhassubclass, false),
+	tables, err := readTables(ctx, l.pool, l.cfg.Hooks.Tables(), l.cfg.Group)
+	own := l.cfg.Hooks.OwnTables()
+	for _, s := range tables {
+		if i := slices.IndexFunc(own, func(t hooks.OwnTable) bool { return t.Name == s.name }); i >= 0 {
+			s.own = &own[i]
+		}
+	}
+	return tables, err
+}
+
+func readTables(ctx context.Context, q Querier, names []string, group string) ([]*tableState, error) {
+	rows, err := q.Query(ctx, `select t.name, coalesce(c.relkind::text, ''), coalesce(c.relpersistence::text, ''), coalesce(c.relkind = 'r' and c.relhassubclass, false),
 			coalesce((select format('%I.%I', n.nspname, a.relname) from pg_partition_ancestors(c.oid) above join pg_class a on a.oid = above.relid join pg_namespace n on n.oid = a.relnamespace
 				where a.oid <> c.oid and (a.oid in (select to_regclass(x) from unnest($1::text[]) x)
 					or exists (select from pg_publication_rel o join pg_publication p on p.oid = o.prpubid where p.pubname = $2 and o.prrelid = a.oid)) limit 1), ''),
@@ -43,17 +55,13 @@ func (l *Listener) readTables(ctx context.Context) ([]*tableState, error) {
 				array_agg(part.name order by part.name) filter (where part.relpersistence = 'u' and part.oid <> c.oid) as unlogged
 			from (select q.*, format('%I.%I', n.nspname, q.relname) as name from pg_class q join pg_namespace n on n.oid = q.relnamespace
 				where q.relkind in ('r', 'p') and (q.oid = c.oid or q.oid in (select relid from pg_partition_tree(c.oid)))) as part) as parts
-		order by t.n`, l.cfg.Hooks.Tables(), publicationName(l.cfg.Group))
+		order by t.n`, names, publicationName(group))
 	if err != nil {
 		return nil, fmt.Errorf("read the tables' state: %w", err)
 	}
-	own := l.cfg.Hooks.OwnTables()
 	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*tableState, error) {
 		s := &tableState{}
 		err := row.Scan(&s.name, &s.kind, &s.persistence, &s.inherited, &s.above, &s.keyed, &s.columns, &s.unready, &s.unlogged, &s.published, &s.narrowed)
-		if i := slices.IndexFunc(own, func(t hooks.OwnTable) bool { return t.Name == s.name }); i >= 0 {
-			s.own = &own[i]
-		}
 		return s, err
 	})
 	if sqlState(err) == stateNoRights {

@@ -172,7 +172,7 @@ func (t *term) open(ctx context.Context, unclean bool) (timeout time.Duration, b
 	behind = t.attach(unclean)
 	t.settler.reached = t.dispatch.next - 1
 	for _, sub := range t.subscriptions {
-		if err := t.checkLog(ctx, sub); err != nil {
+		if err := checkLog(sub, start.firstSeq); err != nil {
 			return 0, nil, err
 		}
 	}
