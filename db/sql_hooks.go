@@ -59,7 +59,10 @@ func (s SQLHook) add(ctx context.Context, tx pgx.Tx) error {
 	}
 	function := s.Function
 	if function == "" {
-		schema, table, _ := strings.Cut(s.Table, ".")
+		schema, table, err := hooks.ParseTableName(s.Table)
+		if err != nil { // the database says what it takes the name for
+			schema, table, _ = strings.Cut(s.Table, ".")
+		}
 		function = pgx.Identifier{schema, table + "_" + s.Name}.Sanitize()
 	}
 	operations := s.Operations

@@ -270,3 +270,16 @@ func TestInstallTogether(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+// A function that is made for a table of an odd name stands in that table's schema.
+func TestSQLHookOfAnOddTable(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	e.exec(t, `create schema "Odd.one"; create table "Odd.one"."Tab-le" (id int primary key, note text)`)
+	reg := db.NewHooks()
+	reg.SQLHook(db.SQLHook{Table: `"Odd.one"."Tab-le"`, Name: "note", Body: `begin return '{"note": "hooked"}'; end`})
+	ok(t, db.Install(t.Context(), e.url, reg))
+	e.exec(t, `insert into "Odd.one"."Tab-le" values (1, 'mine')`)
+	e.want(t, "hooked", `select note from "Odd.one"."Tab-le"`)
+	e.want(t, "Odd.one.Tab-le_note", `select n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.proname like '%\_note'`)
+}
