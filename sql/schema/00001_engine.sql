@@ -8,7 +8,7 @@
 -- spool            rows of a set change (role permissions) while their transaction still arrives in chunks
 -- subscriptions    one per hook and run, with its cursor
 -- acks, ack_batches  what is settled above a cursor
--- deliveries       a row for each delivery that failed, or waits behind one that did
+-- deliveries       a row for each delivery that failed, or waits behind one that did, and for all of a webhook's
 -- backfills        rows that a table has already, read to be given to one hook: how far, and what waits
 
 -- +goose Up
@@ -165,6 +165,7 @@ create table latchkey.spool (
 create table latchkey.subscriptions (
     id         bigint generated always as identity primary key,
     group_name text   not null references latchkey.owner on delete cascade,
+    -- of a webhook: webhook/<tenant>, and its id
     table_name text   not null,
     hook       text   not null,
     -- 0 is the ordinary run, others are replays and backfills
@@ -211,6 +212,9 @@ create table latchkey.deliveries (
     event           text,
     -- when someone asked to retry or discard it
     asked_at        timestamptz,
+    -- of a webhook: what its event is called outside, and what came of its attempts (the last 20), as JSON
+    event_id        text,
+    attempts        jsonb,
     created_at      timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
     primary key (subscription_id, seq)
