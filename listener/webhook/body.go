@@ -79,6 +79,7 @@ func (b *Bodies) Of(trigger string) ([]byte, error) {
 
 // rows are the event's rows as JSON: what every body of it shares.
 type rows struct {
+	user           json.RawMessage // as of then, where the row tells of what a user did
 	entity, before json.RawMessage
 	changed        []string
 }
@@ -96,6 +97,9 @@ func rowsOf(ev *hooks.Event) (*rows, error) {
 		r.entity, err = row(ev, ev.Old)
 	default: // TRUNCATE has no row
 		r.entity = json.RawMessage("null")
+	}
+	if ev.Table == eventTable && ev.New != nil {
+		r.user = userOf(ev.New)
 	}
 	if err != nil || ev.Operation != hooks.Update || ev.Old == nil {
 		return r, err
@@ -116,6 +120,16 @@ func row(ev *hooks.Event, im *hooks.Image) (json.RawMessage, error) {
 		}
 		return value, true
 	})
+}
+
+// userOf is the user in the details of a row of auth.auth_events; nil where there is none.
+func userOf(im *hooks.Image) json.RawMessage {
+	value, _ := im.Value("details")
+	details, err := object(withoutSecrets(value))
+	if err != nil {
+		return nil // no object: the entity shows it as it is
+	}
+	return details["user"]
 }
 
 // members are the role and the permissions that it was given, or that were taken from it.
@@ -157,7 +171,7 @@ func (r *rows) body(ev *hooks.Event, trigger string) *body {
 	if ev.Table == userTable && ev.Operation != hooks.Truncate {
 		b.User = r.entity
 	} else {
-		b.EntityName, b.Entity = EntityName(ev.Table), r.entity
+		b.User, b.EntityName, b.Entity = r.user, EntityName(ev.Table), r.entity
 	}
 	switch stamp.Origin {
 	case hooks.OriginApp:
