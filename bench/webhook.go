@@ -47,7 +47,16 @@ func measureWebhook(ctx context.Context, b *bench) (_ []figure, err error) {
 	if err := b.makeWebhook(ctx, endpoint.url); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.exec(context.WithoutCancel(ctx), `truncate auth.hooks, auth.logs cascade`)) }()
+	defer func() {
+		err = errors.Join(err, b.exec(context.WithoutCancel(ctx), `truncate auth.hooks, auth.logs cascade`))
+	}()
+	if b.cpuProfile != "" {
+		stop, err := profile(b.cpuProfile)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+	}
 	var figures []figure
 	var cpu []float64
 	for _, c := range []struct {
