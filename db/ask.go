@@ -75,7 +75,7 @@ func (s *session) mayAsk(ctx context.Context) error {
 // ask asks, and remembers whether there was anyone to ask.
 func (s *session) ask(ctx context.Context, q *Question) (Answer, error) {
 	if s.asks.asker == nil {
-		return Answer{}, fmt.Errorf("%w (trigger %s): set db.Config.Asker", ErrNotAsked, q.Trigger)
+		return Answer{}, noAsker(q.Trigger)
 	}
 	q.Stamp = StampOf(ctx)
 	a, err := s.asks.asker.Ask(ctx, q)
@@ -107,6 +107,10 @@ func wasNotAsked(err error) bool {
 	var fault *hooks.Fault
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == notAsked && !errors.As(err, &fault)
+}
+
+func noAsker(trigger string) error {
+	return fmt.Errorf("%w (trigger %s): set db.Config.Asker", ErrNotAsked, trigger)
 }
 
 func notAskedError(trigger string) error {

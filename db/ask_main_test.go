@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,8 +16,8 @@ import (
 // asker is an Asker without a network: it reads who is to be asked, as it has to, and decides by answer.
 type asker struct {
 	sql    *pgxpool.Pool
-	nobody bool                                                                      // says that there is nobody to ask
-	answer func(ctx context.Context, n int, q *db.Question) (json.RawMessage, error) // nil: agrees; n is 1 for the first
+	nobody bool                                                 // says that there is nobody to ask
+	answer func(n int, q *db.Question) (json.RawMessage, error) // nil: agrees; n is 1 for the first
 
 	mu    sync.Mutex
 	asked []db.Question
@@ -37,7 +38,7 @@ func (a *asker) Ask(ctx context.Context, q *db.Question) (db.Answer, error) {
 	a.mu.Unlock()
 	out := db.Answer{Asked: ids}
 	if a.answer != nil {
-		out.UserMetadata, err = a.answer(ctx, n, q)
+		out.UserMetadata, err = a.answer(n, q)
 	}
 	return out, err
 }
@@ -73,6 +74,14 @@ const (
 	onUpdate       = "pre-user-update"
 	onDelete       = "pre-user-deletion"
 )
+
+// wantText is for errors that name what to do.
+func wantText(t *testing.T, err error, text string) {
+	t.Helper()
+	if !strings.Contains(err.Error(), text) {
+		t.Errorf("error %q doesn't say %q", err, text)
+	}
+}
 
 func wantAsked(t *testing.T, a *asker, want int) []db.Question {
 	t.Helper()

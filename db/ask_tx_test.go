@@ -25,7 +25,7 @@ func TestAskChangedBetween(t *testing.T) {
 	ok(t, err)
 	a.take()
 	change := func(times int) {
-		a.answer = func(_ context.Context, n int, _ *db.Question) (json.RawMessage, error) {
+		a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 			if n <= times {
 				e.exec(t, `update auth.users set nickname = coalesce(nickname, '') || 'x' where user_id = 'ann'`)
 			}
@@ -64,7 +64,7 @@ func TestAskDeleteLinkedBetween(t *testing.T) {
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
 	e.webhook(t, "d", onDelete)
-	a.answer = func(_ context.Context, n int, _ *db.Question) (json.RawMessage, error) {
+	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		if n == 1 {
 			e.exec(t, `insert into auth.users (tenant_id, user_id, linked_to) values ('acme', 'bob', 'ann')`)
 			return nil, nil
@@ -84,7 +84,7 @@ func TestAskHookBetween(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	e.webhook(t, "first", onCreate)
-	a.answer = func(_ context.Context, n int, _ *db.Question) (json.RawMessage, error) {
+	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		if n == 1 {
 			e.webhook(t, "second", onCreate)
 		}
@@ -104,7 +104,7 @@ func TestAskOutsideTransactions(t *testing.T) {
 	e.webhook(t, "c", onCreate)
 	e.webhook(t, "u", onUpdate)
 	e.webhook(t, "d", onDelete)
-	a.answer = func(context.Context, int, *db.Question) (json.RawMessage, error) {
+	a.answer = func(int, *db.Question) (json.RawMessage, error) {
 		e.wantCount(t, 0, `pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and (xact_start is not null or state like 'idle in%')
 			and backend_type = 'client backend'`)
 		return nil, nil
@@ -137,6 +137,7 @@ func TestAskBeforeInTx(t *testing.T) {
 	ok(t, e.InTx(t.Context(), func(tx *db.Tx) error {
 		_, err := tx.Users.Create(t.Context(), "acme", db.CreateUser{})
 		wantError(t, err, db.ErrNotAsked)
+		wantText(t, err, "store.Users.AskCreate")
 		_, err = tx.Users.Repository.Create(t.Context(), "acme", db.CreateUser{})
 		wantError(t, err, db.ErrNotAsked)
 		_, err = tx.Users.Update(t.Context(), "acme", "ann", name)

@@ -52,8 +52,11 @@ func asking[T, P any](ctx context.Context, s *session, tenantID, trigger string,
 ) (T, error) {
 	if s.conn != nil || !s.asks.has(tenantID, trigger) {
 		out, err := unasked(ctx)
-		if s.conn != nil || s.asks.asker == nil || !wasNotAsked(err) {
+		switch {
+		case s.conn != nil || !wasNotAsked(err):
 			return out, err
+		case s.asks.asker == nil:
+			return out, noAsker(trigger)
 		}
 	}
 	var zero T

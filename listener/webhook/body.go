@@ -175,14 +175,15 @@ func (r *rows) body(ev *hooks.Event, trigger string) *body {
 	}
 	switch stamp.Origin {
 	case hooks.OriginApp:
-		b.Request = &request{
-			RequestID: stamp.RequestID, Actor: stamp.Actor, ClientID: stamp.ClientID,
-			IP: stamp.IP, UserAgent: stamp.UserAgent, GeoIP: stamp.GeoIP,
-		}
+		b.Request = requestOf(stamp)
 	case hooks.OriginExternal:
 		b.Writer = &writer{Role: stamp.Role, ApplicationName: stamp.ApplicationName}
 	}
 	return b
+}
+
+func requestOf(s hooks.Stamp) *request {
+	return &request{RequestID: s.RequestID, Actor: s.Actor, ClientID: s.ClientID, IP: s.IP, UserAgent: s.UserAgent, GeoIP: s.GeoIP}
 }
 
 // marshal leaves <, > and & as they are, and has no line break at the end.
