@@ -48,12 +48,27 @@ type Bodies struct {
 	ev *hooks.Event
 
 	mu    sync.Mutex
+	id    string
 	rows  *rows
 	built map[string][]byte // by trigger
 }
 
 // NewBodies is for one event, which isn't to change any more.
 func NewBodies(ev *hooks.Event) *Bodies { return &Bodies{ev: ev, built: map[string][]byte{}} }
+
+// EventID is the event's, see [EventID].
+func (b *Bodies) EventID() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.eventID()
+}
+
+func (b *Bodies) eventID() string {
+	if b.id == "" {
+		b.id = EventID(b.ev)
+	}
+	return b.id
+}
 
 // Of is the body of the event for a trigger. Don't change it. It fails for an event whose columns and values don't match.
 func (b *Bodies) Of(trigger string) ([]byte, error) {
@@ -69,7 +84,7 @@ func (b *Bodies) Of(trigger string) ([]byte, error) {
 		}
 		b.rows = rows
 	}
-	text, err := marshal(b.rows.body(b.ev, trigger))
+	text, err := marshal(b.rows.body(b.ev, b.eventID(), trigger))
 	if err != nil {
 		return nil, fmt.Errorf("webhook: body of event %d: %w", b.ev.Seq, err)
 	}
@@ -159,10 +174,10 @@ func text(im *hooks.Image, column string) string {
 	return string(value)
 }
 
-func (r *rows) body(ev *hooks.Event, trigger string) *body {
+func (r *rows) body(ev *hooks.Event, eventID, trigger string) *body {
 	stamp := ev.Stamp()
 	b := &body{
-		TriggerID: trigger, EventID: EventID(ev), OccurredAt: ev.CommittedAt.UTC(), Origin: stamp.Origin,
+		TriggerID: trigger, EventID: eventID, OccurredAt: ev.CommittedAt.UTC(), Origin: stamp.Origin,
 		Before: r.before, Changed: r.changed,
 	}
 	if ev.TenantID != "" {

@@ -14,9 +14,9 @@ import (
 type Trigger struct {
 	id   string
 	sync bool
-	any  bool                   // every event of the tenant
-	of   string                 // the table
-	op   hooks.Operation        // 0 is every one
+	any  bool                    // every event of the tenant
+	of   string                  // the table
+	op   hooks.Operation         // 0 is every one
 	is   func(*hooks.Event) bool // nil: all of those
 }
 
@@ -57,11 +57,16 @@ func TriggerIDs(tables []string) []string {
 
 func triggers(tables []string) []Trigger {
 	all := []Trigger{
-		{id: ValidateRegistrationUsername, sync: true}, {id: PreUserRegistration, sync: true},
-		{id: PreUserUpdate, sync: true}, {id: PreUserDeletion, sync: true},
-		{id: "post-user-registration", of: userTable, op: hooks.Insert}, {id: PostUserLogin, of: eventTable, op: hooks.Insert, is: ofType("after_login")},
-		{id: "post-user-update", of: userTable, op: hooks.Update}, {id: "post-user-deletion", of: userTable, op: hooks.Delete},
-		{id: "after_register", of: userTable, op: hooks.Insert}, {id: "after_email_verify", of: userTable, op: hooks.Update, is: emailVerified},
+		{id: ValidateRegistrationUsername, sync: true},
+		{id: PreUserRegistration, sync: true},
+		{id: PreUserUpdate, sync: true},
+		{id: PreUserDeletion, sync: true},
+		{id: "post-user-registration", of: userTable, op: hooks.Insert},
+		{id: PostUserLogin, of: eventTable, op: hooks.Insert, is: ofType("after_login")},
+		{id: "post-user-update", of: userTable, op: hooks.Update},
+		{id: "post-user-deletion", of: userTable, op: hooks.Delete},
+		{id: "after_register", of: userTable, op: hooks.Insert},
+		{id: "after_email_verify", of: userTable, op: hooks.Update, is: emailVerified},
 		{id: Everything, any: true},
 	}
 	for _, name := range raisedEvents() {
