@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 )
@@ -79,6 +81,71 @@ func TestAskDeleteLinkedBetween(t *testing.T) {
 	e.wantCount(t, 0, "auth.users")
 }
 
+// One that came while some of the users were asked about has agreed to the others only.
+func TestAskDeleteHookBetween(t *testing.T) {
+	t.Parallel()
+	e, a := asking(t, nil)
+	e.user(t, db.CreateUser{UserID: "ann"})
+	e.user(t, db.CreateUser{UserID: "bob", LinkedTo: ptr("ann")})
+	e.webhook(t, "first", onDelete)
+	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
+		if n == 1 {
+			e.webhook(t, "second", onDelete)
+		}
+		return nil, nil
+	}
+	ok(t, e.Users.Delete(t.Context(), "acme", "ann"))
+	wantAsked(t, a, 4)
+}
+
+// What was asked about is what is written, whatever the caller makes of its own afterwards.
+func TestAskPermitHolds(t *testing.T) {
+	t.Parallel()
+	e, _ := asking(t, nil)
+	e.webhook(t, "c", onCreate)
+	e.webhook(t, "u", onUpdate)
+	mail, factors, document := "ann@example.com", []string{"otp"}, json.RawMessage(`{"a":1}`)
+	create, err := e.Users.AskCreate(t.Context(), "acme", db.CreateUser{Email: &mail, Multifactor: factors, AppMetadata: document})
+	ok(t, err)
+	mail, factors[0], document[2] = "root@example.com", "none", 'b'
+	u, err := e.Users.CreateAsked(t.Context(), create)
+	ok(t, err)
+	if *u.Email != "ann@example.com" || u.Multifactor[0] != "otp" || string(u.AppMetadata) != `{"a": 1}` {
+		t.Errorf("created %+v", u)
+	}
+	update, err := e.Users.AskUpdate(t.Context(), "acme", u.UserID, db.UpdateUser{Multifactor: db.Set(factors), AppMetadata: db.Set(document)})
+	ok(t, err)
+	factors[0], document[2] = "sms", 'c'
+	u, err = e.Users.UpdateAsked(t.Context(), update)
+	ok(t, err)
+	if u.Multifactor[0] != "none" || string(u.AppMetadata) != `{"b": 1}` {
+		t.Errorf("updated to %+v", u)
+	}
+}
+
+// A permit is good on any connection, whatever zone it reads times in.
+func TestAskOnOtherConnection(t *testing.T) {
+	t.Parallel()
+	e, a := asking(t, nil)
+	e.user(t, db.CreateUser{UserID: "ann"})
+	e.webhook(t, "u", onUpdate)
+	p, err := e.Users.AskUpdate(t.Context(), "acme", "ann", db.UpdateUser{Name: db.Set("x")})
+	ok(t, err)
+	cfg, err := pgx.ParseConfig(e.url)
+	ok(t, err)
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.RuntimeParams["timezone"] = "Asia/Tokyo"
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	ok(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	tx, err := conn.Begin(t.Context())
+	ok(t, err)
+	_, err = e.With(tx).Users.UpdateAsked(t.Context(), p)
+	ok(t, err)
+	ok(t, tx.Commit(t.Context()))
+	wantAsked(t, a, 1)
+}
+
 // A hook that came while the others were asked is asked too.
 func TestAskHookBetween(t *testing.T) {
 	t.Parallel()
@@ -149,6 +216,8 @@ func TestAskBeforeInTx(t *testing.T) {
 		wantError(t, err, db.ErrNotAsked)
 		_, err = tx.Users.CreateAsked(t.Context(), create)
 		ok(t, err)
+		_, err = tx.Users.Update(t.Context(), "acme", "bob", db.UpdateUser{LinkedTo: db.Null[string]()})
+		ok(t, err) // a link is no change of the user
 		_, err = tx.Users.UpdateAsked(t.Context(), update)
 		ok(t, err)
 		_, err = tx.Users.UpdateAsked(t.Context(), update) // a permit is for the user as it was

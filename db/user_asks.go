@@ -4,14 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// CreatePermit says that the webhooks agreed to a user. [Users.CreateAsked] takes it. It has no use but for the one user and
-// tenant that it was given for, and no webhook's answer is older than it.
+// CreatePermit says that the webhooks agreed to a user, which it holds: it can be used for no other. [Users.CreateAsked] takes it.
 type CreatePermit struct {
 	tenantID string
 	in       CreateUser
@@ -154,6 +154,7 @@ func (u *Users) askCreate(ctx context.Context, id askID, tenantID string, in Cre
 	if err := u.s.mayAsk(ctx); err != nil {
 		return CreatePermit{}, err
 	}
+	in = ownCreate(in)
 	row := u.e.create(tenantID, now(), in)
 	if err := u.e.normalize(&row); err != nil {
 		return CreatePermit{}, err
@@ -172,6 +173,7 @@ func (u *Users) askUpdate(ctx context.Context, id askID, tenantID, userID string
 	if err := u.s.mayAsk(ctx); err != nil {
 		return UpdatePermit{}, err
 	}
+	in = ownUpdate(in)
 	if onlyLinks(in) {
 		return UpdatePermit{tenantID: tenantID, id: userID, in: in, permit: permit[User]{exempt: true}}, nil
 	}
@@ -242,6 +244,31 @@ func sameUser(a, b User) bool {
 	}
 	a.CreatedAt, a.UpdatedAt = b.CreatedAt, b.UpdatedAt
 	return reflect.DeepEqual(a, b)
+}
+
+// ownCreate shares no memory with the caller's, who may go on to change it.
+func ownCreate(in CreateUser) CreateUser {
+	v := reflect.ValueOf(&in).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); {
+		case f.Kind() == reflect.Pointer && !f.IsNil():
+			own := reflect.New(f.Type().Elem())
+			own.Elem().Set(f.Elem())
+			f.Set(own)
+		case f.Kind() == reflect.Slice && !f.IsNil():
+			f.Set(reflect.AppendSlice(reflect.MakeSlice(f.Type(), 0, f.Len()), f))
+		}
+	}
+	return in
+}
+
+// ownUpdate is ownCreate for an update, whose texts are values already.
+func ownUpdate(in UpdateUser) UpdateUser {
+	for _, document := range []*Optional[json.RawMessage]{&in.Address, &in.ProfileData, &in.UserMetadata, &in.AppMetadata} {
+		document.value = slices.Clone(document.value)
+	}
+	in.Multifactor.value = slices.Clone(in.Multifactor.value)
+	return in
 }
 
 func onlyLinks(in UpdateUser) bool {

@@ -278,7 +278,7 @@ func TestAskTimeouts(t *testing.T) {
 	e.exec(t, `update auth.hooks set timeout_ms = 1000, on_error = 'allow'; delete from auth.logs`)
 	_, err = e.Users.Update(t.Context(), "acme", "ann", db.UpdateUser{Name: db.Set("Ann")})
 	ok(t, err)
-	if n := len(asked); n > 4 {
+	if n := len(asked); n < 2 || n > 4 { // each has its second, and one more may begin
 		t.Errorf("%d were asked in 3 s", n)
 	}
 	e.wantCount(t, 6, `auth.logs where details ->> 'error' like '%no answer in time%'`)
