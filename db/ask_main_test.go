@@ -63,7 +63,7 @@ func asking(t *testing.T, register func(*db.Hooks)) (*env, *asker) {
 }
 
 // hook makes a webhook of acme's that has to be asked.
-func (e *env) webhook(t *testing.T, id, trigger string) {
+func (e *env) syncHook(t *testing.T, id, trigger string) {
 	t.Helper()
 	e.exec(t, `insert into auth.hooks (tenant_id, hook_id, trigger_id, url) values ('acme', $1, $2, 'https://example.com')`, id, trigger)
 }

@@ -20,9 +20,9 @@ func TestAskFromThenOn(t *testing.T) {
 	e, a := asking(t, nil)
 	ann := e.user(t, db.CreateUser{Email: ptr("ann@example.com")})
 	wantAsked(t, a, 0)
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	bob := e.user(t, db.CreateUser{Email: ptr(" Bob@Example.com"), Provider: "google"})
 	q := wantAsked(t, a, 1)[0]
 	if q.Trigger != onCreate || q.TenantID != "acme" || q.User.UserID != bob.UserID || *q.User.Email != "bob@example.com" || q.Before != nil || !strings.HasPrefix(q.ID, "evt_") {
@@ -63,9 +63,9 @@ func TestAskRefusal(t *testing.T) {
 		reg.Users.BeforeDelete("count", func(context.Context, hooks.Tx, db.User) error { ran++; return nil })
 	})
 	ann := e.user(t, db.CreateUser{})
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	e.user(t, db.CreateUser{}) // now the store knows of one
 	ran = 0
 	a.answer = func(int, *db.Question) (json.RawMessage, error) {
@@ -95,8 +95,8 @@ func TestAskRefusal(t *testing.T) {
 func TestAskMergesMetadata(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
 	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		return json.RawMessage(`{"plan":"` + []string{"", "free", "pro"}[n] + `"}`), nil
 	}
@@ -115,7 +115,7 @@ func TestAskRegistration(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	ok(t, e.AskRegistration(t.Context(), "acme", "ann@example.com", "db"))
-	e.webhook(t, "r", onRegistration)
+	e.syncHook(t, "r", onRegistration)
 	ok(t, e.AskRegistration(t.Context(), "acme", " Ann@Example.com ", "db"))
 	q := wantAsked(t, a, 1)[0]
 	if q.Trigger != onRegistration || *q.User.Email != "ann@example.com" || q.User.Connection != "db" {
@@ -132,9 +132,9 @@ func TestNoAsker(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
 	u := e.user(t, db.CreateUser{})
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	_, err := e.Users.Create(t.Context(), "acme", db.CreateUser{})
 	wantError(t, err, db.ErrNotAsked)
 	wantText(t, err, "db.Config.Asker")

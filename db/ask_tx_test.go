@@ -19,10 +19,10 @@ func TestAskChangedBetween(t *testing.T) {
 		reg.Users.BeforeUpdate("count", func(context.Context, hooks.Tx, db.User, *db.User) error { ran++; return nil })
 		reg.Users.BeforeDelete("count", func(context.Context, hooks.Tx, db.User) error { ran++; return nil })
 	})
-	e.webhook(t, "c", onCreate)
+	e.syncHook(t, "c", onCreate)
 	e.user(t, db.CreateUser{UserID: "ann"})
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	_, err := e.Users.Update(t.Context(), "acme", "ann", db.UpdateUser{Name: db.Set("0")}) // now the store knows of the hook
 	ok(t, err)
 	a.take()
@@ -55,7 +55,7 @@ func TestAskChangedBetween(t *testing.T) {
 	}
 	change(2)
 	e.exec(t, `delete from auth.hooks where hook_id = 'u'`)
-	e.webhook(t, "d2", onDelete)
+	e.syncHook(t, "d2", onDelete)
 	ok(t, e.Users.Delete(t.Context(), "acme", "ann"))
 	wantAsked(t, a, 3)
 }
@@ -65,7 +65,7 @@ func TestAskDeleteLinkedBetween(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "d", onDelete)
 	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		if n == 1 {
 			e.exec(t, `insert into auth.users (tenant_id, user_id, linked_to) values ('acme', 'bob', 'ann')`)
@@ -87,10 +87,10 @@ func TestAskDeleteHookBetween(t *testing.T) {
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
 	e.user(t, db.CreateUser{UserID: "bob", LinkedTo: ptr("ann")})
-	e.webhook(t, "first", onDelete)
+	e.syncHook(t, "first", onDelete)
 	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		if n == 1 {
-			e.webhook(t, "second", onDelete)
+			e.syncHook(t, "second", onDelete)
 		}
 		return nil, nil
 	}
@@ -102,8 +102,8 @@ func TestAskDeleteHookBetween(t *testing.T) {
 func TestAskPermitHolds(t *testing.T) {
 	t.Parallel()
 	e, _ := asking(t, nil)
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
 	mail, factors, document := "ann@example.com", []string{"otp"}, json.RawMessage(`{"a":1}`)
 	create, err := e.Users.AskCreate(t.Context(), "acme", db.CreateUser{Email: &mail, Multifactor: factors, AppMetadata: document})
 	ok(t, err)
@@ -128,7 +128,7 @@ func TestAskOnOtherConnection(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
-	e.webhook(t, "u", onUpdate)
+	e.syncHook(t, "u", onUpdate)
 	p, err := e.Users.AskUpdate(t.Context(), "acme", "ann", db.UpdateUser{Name: db.Set("x")})
 	ok(t, err)
 	cfg, err := pgx.ParseConfig(e.url)
@@ -150,10 +150,10 @@ func TestAskOnOtherConnection(t *testing.T) {
 func TestAskHookBetween(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
-	e.webhook(t, "first", onCreate)
+	e.syncHook(t, "first", onCreate)
 	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
 		if n == 1 {
-			e.webhook(t, "second", onCreate)
+			e.syncHook(t, "second", onCreate)
 		}
 		return nil, nil
 	}
@@ -168,9 +168,9 @@ func TestAskOutsideTransactions(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	a.answer = func(int, *db.Question) (json.RawMessage, error) {
 		e.wantCount(t, 0, `pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and (xact_start is not null or state like 'idle in%')
 			and backend_type = 'client backend'`)
@@ -190,9 +190,9 @@ func TestAskBeforeInTx(t *testing.T) {
 	t.Parallel()
 	e, a := asking(t, nil)
 	e.user(t, db.CreateUser{UserID: "ann"})
-	e.webhook(t, "c", onCreate)
-	e.webhook(t, "u", onUpdate)
-	e.webhook(t, "d", onDelete)
+	e.syncHook(t, "c", onCreate)
+	e.syncHook(t, "u", onUpdate)
+	e.syncHook(t, "d", onDelete)
 	name := db.UpdateUser{Name: db.Set("x")}
 	create, err := e.Users.AskCreate(t.Context(), "acme", db.CreateUser{UserID: "bob"})
 	ok(t, err)
@@ -236,7 +236,7 @@ func TestAskBeforeInTx(t *testing.T) {
 	e.wantCount(t, 0, "auth.users where user_id = 'ann'")
 	late, err := e.Users.AskCreate(t.Context(), "acme", db.CreateUser{})
 	ok(t, err)
-	e.webhook(t, "c2", onCreate)
+	e.syncHook(t, "c2", onCreate)
 	_, err = e.Users.CreateAsked(t.Context(), late)
 	wantError(t, err, db.ErrNotAsked)
 }
@@ -260,7 +260,7 @@ func TestAskInHooks(t *testing.T) {
 			return err
 		})
 	})
-	e.webhook(t, "c", onCreate)
+	e.syncHook(t, "c", onCreate)
 	e.user(t, db.CreateUser{})
 	a.take()
 	e.role(t, "editor")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/lazytx"
 )
 
 // Repository reads and writes one entity. ID is its key within a tenant, Create and Update what a caller gives. All of
@@ -90,10 +91,7 @@ func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	if e.hooks == nil {
-		return e.insert(w.lastUnstamped(), ctx, row)
-	}
-	return stored(e.insert(w.last(check(e.asks.create, tenantID, p)...), ctx, row))
+	return stored(e.insert(e.last(w, check(e.asks.create, tenantID, p)...), ctx, row))
 }
 
 func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *write, tenantID string, id ID, in Update, p permit[Row]) (Row, error) {
@@ -112,7 +110,7 @@ func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	return stored(e.change(w.last(check(e.asks.update, tenantID, p)...), ctx, row))
+	return stored(e.change(e.last(w, check(e.asks.update, tenantID, p)...), ctx, row))
 }
 
 func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *write, tenantID string, id ID, p permit[Row]) (int64, error) {
@@ -135,7 +133,7 @@ func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *writ
 			return 0, err
 		}
 	}
-	n, err := e.remove(w.last(check(e.asks.remove, tenantID, p)...), ctx, tenantID, id)
+	n, err := e.remove(e.last(w, check(e.asks.remove, tenantID, p)...), ctx, tenantID, id)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
@@ -152,6 +150,14 @@ func (e *entity[Row, ID, Create, Update]) stillAbout(ctx context.Context, w *wri
 		return err
 	}
 	return p.about(append([]Row{row}, along...)...)
+}
+
+// last is what ends a write. What is not published needs no stamp, and nobody is asked about it.
+func (e *entity[Row, ID, Create, Update]) last(w *write, checks ...lazytx.Statement) *queries {
+	if e.hooks == nil {
+		return w.lastUnstamped()
+	}
+	return w.last(checks...)
 }
 
 func (e *entity[Row, ID, Create, Update]) hooked(op hooks.Operation) bool {

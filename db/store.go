@@ -52,6 +52,8 @@ type repositories struct {
 	ResourceServers *ResourceServers
 	AuthEvents      *AuthEvents
 	Logs            *Logs
+	TenantHooks     *TenantHooks
+	HookSecrets     *HookSecrets
 
 	watch *watcher
 	asks  *asks
@@ -69,6 +71,8 @@ func newRepositories(s *session, h *Hooks) repositories {
 		ResourceServers: newResourceServers(s, h),
 		AuthEvents:      newAuthEvents(s, h),
 		Logs:            newLogs(s),
+		TenantHooks:     newTenantHooks(s),
+		HookSecrets:     &HookSecrets{s: s},
 		watch:           s.watch,
 		asks:            s.asks,
 	}
@@ -87,6 +91,8 @@ func (r repositories) on(s *session) repositories {
 		ResourceServers: r.ResourceServers.on(s),
 		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
 		Logs:            &Logs{*r.Logs.r.on(s)},
+		TenantHooks:     r.TenantHooks.on(s),
+		HookSecrets:     &HookSecrets{s: s},
 		watch:           r.watch,
 		asks:            r.asks,
 	}
