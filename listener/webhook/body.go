@@ -199,10 +199,7 @@ func (b *Bodies) build(trigger string) ([]byte, error) {
 	switch stamp.Origin {
 	case hooks.OriginApp:
 		var made []byte
-		made, err = marshal(request{
-			RequestID: stamp.RequestID, Actor: stamp.Actor, ClientID: stamp.ClientID,
-			IP: stamp.IP, UserAgent: stamp.UserAgent, GeoIP: stamp.GeoIP,
-		})
+		made, err = marshal(requestOf(*stamp))
 		member(`"request":`, made)
 	case hooks.OriginExternal:
 		member(`"request":`, []byte("null"))
@@ -225,6 +222,10 @@ func (b *Bodies) build(trigger string) ([]byte, error) {
 	}
 	out[len(out)-1] = '}'
 	return out, err
+}
+
+func requestOf(s hooks.Stamp) *request {
+	return &request{RequestID: s.RequestID, Actor: s.Actor, ClientID: s.ClientID, IP: s.IP, UserAgent: s.UserAgent, GeoIP: s.GeoIP}
 }
 
 // marshal leaves <, > and & as they are, and has no line break at the end.

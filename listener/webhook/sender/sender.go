@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
@@ -21,6 +23,10 @@ type Config struct {
 	Seal Opener
 	// Tokens makes the service tokens of requests; nil: they carry none.
 	Tokens Tokens
+	// DB is where [Sender.Ask] reads the hooks and writes its lines of auth.logs; nil: it can't ask.
+	DB *pgxpool.Pool
+	// AskTimeout is the time for all webhooks that are asked about one write together. Default 10 s; 1 to 30 s.
+	AskTimeout time.Duration
 	// Invoker sends in place of Latchkey.
 	Invoker webhook.Invoker
 }
@@ -60,6 +66,12 @@ func New(cfg Config) (*Sender, error) {
 			return nil, fmt.Errorf("sender: %w", err)
 		}
 		cfg.Guard = guard
+	}
+	if cfg.AskTimeout == 0 {
+		cfg.AskTimeout = webhook.SyncTimeout
+	}
+	if err := webhook.CheckSyncTimeout(cfg.AskTimeout); err != nil {
+		return nil, fmt.Errorf("sender: Config.AskTimeout: %w", err)
 	}
 	return &Sender{cfg: cfg, client: webhook.NewClient(cfg.Guard), limits: map[string]limit{}}, nil
 }
