@@ -36,9 +36,10 @@ type Opener interface {
 	Open(sealed []byte, name string) ([]byte, error)
 }
 
-// Tokens makes service tokens. It may be called for each request, so it keeps those that are valid for a while.
+// Tokens makes service tokens; 0 is the usual time until they expire. It may be called for each request, so it keeps those that
+// are valid for a while.
 type Tokens interface {
-	ServiceToken(ctx context.Context, tenantID, scope string) (string, error)
+	ServiceToken(ctx context.Context, tenantID, scope string, expiresIn time.Duration) (string, error)
 }
 
 // Scope is what the service token of a request has, unless its Invoker asks for another.
@@ -126,7 +127,7 @@ func (s *Sender) token(ctx context.Context, tenantID, scope string) (string, err
 	if scope == "" {
 		scope = Scope
 	}
-	return s.cfg.Tokens.ServiceToken(ctx, tenantID, scope)
+	return s.cfg.Tokens.ServiceToken(ctx, tenantID, scope, 0)
 }
 
 // limitOf keeps the limit of a hook as long as its rate is the same.
