@@ -15,7 +15,8 @@ import (
 
 // load writes one-row transactions at a steady rate and notes when each was committed and seen.
 type load struct {
-	table string
+	table   string
+	tenants int
 	moments
 }
 
@@ -31,7 +32,7 @@ const loadWriters = 16
 const loadPrefix = "rol_live_"
 
 func newLoad(table string, n int) *load {
-	return &load{table: table, moments: moments{zero: time.Now(), sent: make([]atomic.Int64, n), committed: make([]atomic.Int64, n), seen: make([]atomic.Int64, n)}}
+	return &load{table: table, tenants: tenants, moments: moments{zero: time.Now(), sent: make([]atomic.Int64, n), committed: make([]atomic.Int64, n), seen: make([]atomic.Int64, n)}}
 }
 
 func (m *moments) note(at []atomic.Int64, i int) { at[i].Store(int64(time.Since(m.zero))) }
@@ -84,7 +85,7 @@ func (l *load) write(ctx context.Context, pool *pgxpool.Pool, i int) error {
 		q := &pgx.Batch{}
 		q.Queue(`begin`)
 		q.Queue(`insert into `+l.table+` (tenant_id, id, name, description, metadata) values ($1, $2, $3, 'May read and write some things', '{"locale": "en", "groups": ["a", "b"]}')`,
-			"t"+strconv.Itoa(i%tenants), loadPrefix+strconv.Itoa(i), "Role "+strconv.Itoa(i))
+			"t"+strconv.Itoa(i%l.tenants), loadPrefix+strconv.Itoa(i), "Role "+strconv.Itoa(i))
 		if err := conn.SendBatch(ctx, q).Close(); err != nil {
 			return err
 		}

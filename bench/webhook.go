@@ -48,7 +48,7 @@ func measureWebhook(ctx context.Context, b *bench) (_ []figure, err error) {
 		return nil, err
 	}
 	defer func() {
-		err = errors.Join(err, b.exec(context.WithoutCancel(ctx), `truncate auth.hooks, auth.logs cascade`))
+		err = errors.Join(err, b.forgetWebhooks(ctx))
 	}()
 	if b.cpuProfile != "" {
 		stop, err := profile(b.cpuProfile)
@@ -97,10 +97,24 @@ func measureWebhook(ctx context.Context, b *bench) (_ []figure, err error) {
 	return append(figures, figure{Name: "webhook_cpu_us", Value: median(cpu), Beside: "of this process for each delivery, the endpoint included"}), nil
 }
 
-// makeWebhook makes the hook that the backlog is for.
+// makeWebhook makes a hook of the first tenant, for its new roles.
 func (b *bench) makeWebhook(ctx context.Context, url string) error {
-	return b.exec(ctx, `with made as (insert into auth.hooks (tenant_id, hook_id, trigger_id, url, start_lsn) values ('t0', 'hook_bench', 'role.created', $1, '0/0') returning hook_id)
+	return b.exec(ctx, `with made as (insert into auth.hooks (tenant_id, trigger_id, url, start_lsn) values ('t0', 'role.created', $1, '0/0') returning hook_id)
 		insert into auth.hook_secrets (tenant_id, hook_id, kind, sealed) select 't0', hook_id, 'signing', $2 from made`, url, []byte(webhook.NewSecret().Reveal()))
+}
+
+// forgetWebhooks takes the hooks away, and what they left.
+func (b *bench) forgetWebhooks(ctx context.Context) error {
+	return b.exec(context.WithoutCancel(ctx), `truncate auth.hooks, auth.logs, latchkey.hook_changes cascade`)
+}
+
+// newSender sends to this machine.
+func newSender(reg *db.Hooks) (*sender.Sender, error) {
+	guard, err := webhook.NewGuard("127.0.0.0/8")
+	if err != nil {
+		return nil, err
+	}
+	return sender.New(sender.Config{Tables: reg.Tables(), Guard: guard, Seal: unsealed{}})
 }
 
 // webhookRun delivers a backlog.
@@ -110,11 +124,7 @@ func (b *bench) webhookRun(ctx context.Context, at *endpoint) (d delivered, err 
 		return d, err
 	}
 	reg := db.NewHooks()
-	guard, err := webhook.NewGuard("127.0.0.0/8")
-	if err != nil {
-		return d, err
-	}
-	s, err := sender.New(sender.Config{Tables: reg.Tables(), Guard: guard, Seal: unsealed{}})
+	s, err := newSender(reg)
 	if err != nil {
 		return d, err
 	}
@@ -131,10 +141,8 @@ func (unsealed) Open(sealed []byte, _ string) ([]byte, error) { return sealed, n
 
 // endpoint receives webhooks.
 type endpoint struct {
-	url    string
-	pause  atomic.Int64
-	server *http.Server
-	ended  chan error
+	*site
+	pause atomic.Int64
 
 	mu   sync.Mutex
 	c    *counter
@@ -142,20 +150,34 @@ type endpoint struct {
 }
 
 func newEndpoint(ctx context.Context) (*endpoint, error) {
+	e := &endpoint{}
+	var err error
+	e.site, err = newSite(ctx, http.HandlerFunc(e.serve))
+	return e, err
+}
+
+// site is an HTTP server.
+type site struct {
+	url    string
+	server *http.Server
+	ended  chan error
+}
+
+func newSite(ctx context.Context, handler http.Handler) (*site, error) {
 	var config net.ListenConfig
 	bound, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{url: "http://" + bound.Addr().String(), ended: make(chan error, 1)}
-	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 10 * time.Second}
-	go func() { e.ended <- e.server.Serve(bound) }()
-	return e, nil
+	s := &site{url: "http://" + bound.Addr().String(), ended: make(chan error, 1)}
+	s.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { s.ended <- s.server.Serve(bound) }()
+	return s, nil
 }
 
-func (e *endpoint) close() error {
-	err := e.server.Close()
-	if ended := <-e.ended; !errors.Is(ended, http.ErrServerClosed) {
+func (s *site) close() error {
+	err := s.server.Close()
+	if ended := <-s.ended; !errors.Is(ended, http.ErrServerClosed) {
 		return errors.Join(err, ended)
 	}
 	return err
