@@ -68,12 +68,12 @@ func (p Pass) Done(v Verdict) {
 	defer p.of.mu.Unlock()
 	at := p.of.trouble[p.key]
 	if at == nil {
-		if !v.Down && !v.Slow {
+		if v.Outcome != Retry {
 			return
 		}
 		at = &endpoint{}
 	}
-	at.breaker.record(p.began, now, p.probe, v.Down)
+	at.breaker.record(p.began, now, p.probe, v)
 	at.throttle.record(p.began, now, v)
 	p.of.keep(p.key, at, now)
 }

@@ -79,6 +79,33 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 	})
 }
 
+// An endpoint that refuses all it gets is kept from as one that is down, but later: it may refuse some, and take others.
+func TestBreakerOpensWhereAllIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var e Endpoints
+		refused, up := Verdict{Outcome: Retry}, Verdict{Outcome: Delivered}
+		for range breakerRefusals - 1 {
+			mustEnter(t, &e).Done(refused)
+		}
+		mustEnter(t, &e).Done(up) // in a row, or not at all
+		for range breakerRefusals {
+			after(time.Millisecond)
+			mustEnter(t, &e).Done(refused)
+		}
+		mustWait(t, &e, breakerPause)
+		after(breakerPause)
+		mustEnter(t, &e).Done(refused)
+		mustWait(t, &e, 2*breakerPause)
+		after(2 * breakerPause)
+		mustEnter(t, &e).Done(up)
+		for range breakerRefusals - 1 {
+			mustEnter(t, &e).Done(refused)
+		}
+		mustEnter(t, &e).Done(up)
+	})
+}
+
 func TestBreakerOutlivesALostProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

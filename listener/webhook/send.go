@@ -61,7 +61,7 @@ func NewClient(guard *Guard) *Client {
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // nobody asked for it, and what unpacks may be large
 		MaxIdleConns:           1024,
-		MaxIdleConnsPerHost:    64, // as many as one webhook may have; who sends bounds how many there are, because at a
+		MaxIdleConnsPerHost:    64,               // as many as one webhook may have; who sends bounds how many there are, because at a
 		IdleConnTimeout:        90 * time.Second, // host that is shared one customer's endpoint must not hold up another's
 		MaxResponseHeaderBytes: 64 << 10,
 	}}
