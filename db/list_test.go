@@ -75,6 +75,7 @@ func TestListColumns(t *testing.T) {
 		"resource servers": func(o db.ListOptions) error { _, err := e.ResourceServers.List(ctx, "acme", o); return err },
 		"auth events":      func(o db.ListOptions) error { _, err := e.AuthEvents.List(ctx, "acme", o); return err },
 		"logs":             func(o db.ListOptions) error { _, err := e.Logs.List(ctx, "acme", o); return err },
+		"tenant hooks":     func(o db.ListOptions) error { _, err := e.TenantHooks.List(ctx, "acme", o); return err },
 	} {
 		filter := columnsOf(t, list(db.ListOptions{Filter: []db.Filter{db.Equal("?", "")}}))
 		for _, column := range filter {

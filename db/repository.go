@@ -89,10 +89,7 @@ func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	if e.hooks == nil {
-		return e.insert(w.lastUnstamped(), ctx, row)
-	}
-	return stored(e.insert(w.last(), ctx, row))
+	return stored(e.insert(e.last(w), ctx, row))
 }
 
 func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *write, tenantID string, id ID, in Update) (Row, error) {
@@ -108,7 +105,7 @@ func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	return stored(e.change(w.last(), ctx, row))
+	return stored(e.change(e.last(w), ctx, row))
 }
 
 func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *write, tenantID string, id ID) (int64, error) {
@@ -128,11 +125,19 @@ func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *writ
 			return 0, err
 		}
 	}
-	n, err := e.remove(w.last(), ctx, tenantID, id)
+	n, err := e.remove(e.last(w), ctx, tenantID, id)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
 	return n, err
+}
+
+// last is what ends a write. What is not published needs no stamp.
+func (e *entity[Row, ID, Create, Update]) last(w *write) *queries {
+	if e.hooks == nil {
+		return w.lastUnstamped()
+	}
+	return w.last()
 }
 
 func (e *entity[Row, ID, Create, Update]) hooked(op hooks.Operation) bool {

@@ -50,6 +50,8 @@ type repositories struct {
 	ResourceServers *ResourceServers
 	AuthEvents      *AuthEvents
 	Logs            *Logs
+	TenantHooks     *TenantHooks
+	HookSecrets     *HookSecrets
 
 	watch *watcher
 }
@@ -66,6 +68,8 @@ func newRepositories(s *session, h *Hooks) repositories {
 		ResourceServers: newResourceServers(s, h),
 		AuthEvents:      newAuthEvents(s, h),
 		Logs:            newLogs(s),
+		TenantHooks:     newTenantHooks(s),
+		HookSecrets:     &HookSecrets{s: s},
 		watch:           s.watch,
 	}
 }
@@ -83,6 +87,8 @@ func (r repositories) on(s *session) repositories {
 		ResourceServers: r.ResourceServers.on(s),
 		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
 		Logs:            &Logs{*r.Logs.r.on(s)},
+		TenantHooks:     r.TenantHooks.on(s),
+		HookSecrets:     &HookSecrets{s: s},
 		watch:           r.watch,
 	}
 }

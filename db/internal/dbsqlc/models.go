@@ -7,6 +7,8 @@ package dbsqlc
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/jackc/pglogrepl"
 )
 
 type AuthAuthEvent struct {
@@ -33,6 +35,39 @@ type AuthConnection struct {
 	Metadata           json.RawMessage `db:"metadata" json:"metadata"`
 	CreatedAt          time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt          time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthHook struct {
+	TenantID           string          `db:"tenant_id" json:"tenant_id"`
+	HookID             string          `db:"hook_id" json:"hook_id"`
+	Name               string          `db:"name" json:"name"`
+	TriggerID          string          `db:"trigger_id" json:"trigger_id"`
+	URL                *string         `db:"url" json:"url"`
+	FormID             *string         `db:"form_id" json:"form_id"`
+	PageID             *string         `db:"page_id" json:"page_id"`
+	PermissionRequired *string         `db:"permission_required" json:"permission_required"`
+	Enabled            bool            `db:"enabled" json:"enabled"`
+	Priority           int32           `db:"priority" json:"priority"`
+	WhenChanged        []string        `db:"when_changed" json:"when_changed"`
+	OnError            string          `db:"on_error" json:"on_error"`
+	TimeoutMS          *int32          `db:"timeout_ms" json:"timeout_ms"`
+	RateLimit          *float64        `db:"rate_limit" json:"rate_limit"`
+	Status             string          `db:"status" json:"status"`
+	StatusReason       string          `db:"status_reason" json:"status_reason"`
+	Metadata           json.RawMessage `db:"metadata" json:"metadata"`
+	StartLSN           pglogrepl.LSN   `db:"start_lsn" json:"start_lsn"`
+	CreatedAt          time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt          time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthHookSecret struct {
+	TenantID  string     `db:"tenant_id" json:"tenant_id"`
+	HookID    string     `db:"hook_id" json:"hook_id"`
+	ID        int64      `db:"id" json:"id"`
+	Kind      string     `db:"kind" json:"kind"`
+	Sealed    []byte     `db:"sealed" json:"sealed"`
+	CreatedAt time.Time  `db:"created_at" json:"created_at"`
+	ExpiresAt *time.Time `db:"expires_at" json:"expires_at"`
 }
 
 type AuthLog struct {
