@@ -11,15 +11,19 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/listener"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 // Config is what the API is made of. All of it is needed, but for Group and Logger.
 type Config struct {
-	Store  *db.Store
-	Conn   listener.Conn // what the feed and the deliveries are read through
-	Group  string        // the listeners' group, whose log the feed is; empty: default
-	Tokens Verifier
-	Logger *slog.Logger
+	Store    *db.Store
+	Conn     listener.Conn // what the feed and the deliveries are read through
+	Group    string        // the listeners' group, whose log the feed is; empty: default
+	Tokens   Verifier
+	Seal     Sealer         // for the secrets of webhooks
+	Guard    *webhook.Guard // where webhooks may go
+	Triggers Triggers
+	Logger   *slog.Logger
 }
 
 // API is the routes. Close ends its streams.
@@ -47,6 +51,8 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("api: Config.Store is nil: give it a store")
 	case cfg.Conn == nil:
 		return nil, errors.New("api: Config.Conn is nil: give it a pool of the store's database")
+	case cfg.Seal == nil, cfg.Guard == nil, cfg.Triggers == nil:
+		return nil, errors.New("api: Config.Seal, Guard and Triggers are needed for hooks: give it all of them")
 	case cfg.Tokens == nil:
 		return nil, errors.New("api: Config.Tokens is nil: give it what checks bearer tokens")
 	}
@@ -65,6 +71,7 @@ func New(cfg Config) (*API, error) {
 	s.api = humachi.New(r, description())
 	s.api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(answering{ctx}) })
 	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	s.addHooks()
 	s.addEvents()
 	s.addLogs()
 	tidy(s.api.OpenAPI())
