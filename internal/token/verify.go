@@ -1,0 +1,95 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// ErrInvalid is in all errors that say that a token is no good. Others say that we could not tell.
+var ErrInvalid = errors.New("token: not valid")
+
+// What can be wrong with a token.
+var (
+	ErrMalformed  = fmt.Errorf("%w: it is no signed token of an allowed algorithm, or lacks a claim", ErrInvalid)
+	ErrUnknownKey = fmt.Errorf("%w: its key is not ours, or retired long ago", ErrInvalid)
+	ErrSignature  = fmt.Errorf("%w: its signature is wrong", ErrInvalid)
+	ErrIssuer     = fmt.Errorf("%w: someone else has issued it", ErrInvalid)
+	ErrAudience   = fmt.Errorf("%w: it is meant for another audience", ErrInvalid)
+	ErrExpired    = fmt.Errorf("%w: it has expired", ErrInvalid)
+	ErrNotYet     = fmt.Errorf("%w: it is from the future", ErrInvalid)
+)
+
+const (
+	leeway     = 10 * time.Second // for clocks of several machines
+	maxRawSize = 16 << 10
+)
+
+// Verify reads a token and checks its key, algorithm, signature, issuer, audience and times, in this order. Errors: those
+// above, all of them [ErrInvalid]; any other is of the database, asked once a minute or for a key that isn't known.
+func (i *Issuer) Verify(ctx context.Context, raw, audience string) (Claims, error) {
+	if len(raw) > maxRawSize {
+		return Claims{}, ErrMalformed
+	}
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.EdDSA})
+	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID == "" {
+		return Claims{}, ErrMalformed
+	}
+	header := parsed.Headers[0]
+	key, err := i.keyOf(ctx, header.KeyID)
+	if err != nil {
+		return Claims{}, err
+	}
+	if key.Algorithm != header.Algorithm {
+		return Claims{}, ErrSignature
+	}
+	var p payload
+	if err := parsed.Claims(key.Key, &p); errors.Is(err, jose.ErrCryptoFailure) {
+		return Claims{}, ErrSignature
+	} else if err != nil {
+		return Claims{}, ErrMalformed
+	}
+	if err := i.check(p, audience); err != nil {
+		return Claims{}, err
+	}
+	return Claims{
+		ID: p.ID, Subject: p.Subject, AuthorizedParty: p.AuthorizedParty, Audience: p.Audience, TenantID: p.TenantID,
+		Scope: p.Scope, Permissions: p.Permissions, IssuedAt: p.IssuedAt.Time(), Expires: p.Expires.Time(),
+	}, nil
+}
+
+// keyOf finds a public key; for one that isn't known the keys are read again, though not for every such token.
+func (i *Issuer) keyOf(ctx context.Context, kid string) (jose.JSONWebKey, error) {
+	for _, age := range []time.Duration{readEvery, unknownEvery} {
+		s, err := i.notOlderThan(ctx, age)
+		if err != nil {
+			return jose.JSONWebKey{}, fmt.Errorf("token: verify: %w", err)
+		}
+		if key, found := s.find(kid); found {
+			return key, nil
+		}
+	}
+	return jose.JSONWebKey{}, ErrUnknownKey
+}
+
+func (i *Issuer) check(p payload, audience string) error {
+	now := i.now()
+	switch {
+	case p.Expires == nil || p.IssuedAt == nil || p.Subject == "":
+		return ErrMalformed
+	case p.Issuer != i.cfg.Issuer:
+		return ErrIssuer
+	case audience == "" || !slices.Contains(p.Audience, audience):
+		return ErrAudience
+	case now.After(p.Expires.Time().Add(leeway)):
+		return ErrExpired
+	case p.IssuedAt.Time().After(now.Add(leeway)), p.NotBefore != nil && p.NotBefore.Time().After(now.Add(leeway)):
+		return ErrNotYet
+	}
+	return nil
+}
