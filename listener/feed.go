@@ -45,6 +45,10 @@ type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return e.Reason }
 
+func refuse(format string, args ...any) error {
+	return &RefusedError{Reason: fmt.Sprintf(format, args...)}
+}
+
 // Read reads up to limit of a tenant's events after one, and looks at a bounded part of the log for it: where there are none
 // in that, the page has none and goes on. Nothing is left out and nothing comes twice if each read begins at the Next of the
 // one before, for events are stored in the order of seq. Errors: [ForgottenError], [RefusedError].
@@ -106,7 +110,7 @@ func (f *Feed) stillThere(ctx context.Context, after, next int64) error {
 	case after+1 < first:
 		return &ForgottenError{First: first}
 	case next > last && after > last:
-		return &RefusedError{Reason: fmt.Sprintf("there is no event %d yet: the last one is %d", after, last)}
+		return refuse("there is no event %d yet: the last one is %d", after, last)
 	}
 	return nil
 }

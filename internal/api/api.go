@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -14,15 +15,17 @@ import (
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
-// Config is what the API is made of. All of it is needed, but for Group and Logger.
+// Config is what the API is made of. All of it is needed, but for Group, Trier and Logger.
 type Config struct {
 	Store    *db.Store
 	Conn     listener.Conn // what the feed and the deliveries are read through
 	Group    string        // the listeners' group, whose log the feed is; empty: default
 	Tokens   Verifier
+	Audience string         // that tokens must be meant for
 	Seal     Sealer         // for the secrets of webhooks
 	Guard    *webhook.Guard // where webhooks may go
 	Triggers Triggers
+	Trier    Trier // nil: no test deliveries
 	Logger   *slog.Logger
 }
 
@@ -40,6 +43,8 @@ type server struct {
 	feed   *listener.Feed
 	tail   *tail
 	closed chan struct{}
+
+	closing sync.Once
 }
 
 const bearerScheme = "bearer"
@@ -72,6 +77,10 @@ func New(cfg Config) (*API, error) {
 	s.api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(answering{ctx}) })
 	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	s.addHooks()
+	s.addHookActions()
+	s.addDeliveries()
+	s.addFailed()
+	s.addReplay()
 	s.addEvents()
 	s.addLogs()
 	tidy(s.api.OpenAPI())
@@ -81,8 +90,9 @@ func New(cfg Config) (*API, error) {
 	return &API{Router: r, s: s}, nil
 }
 
-// Close ends long polls and streams, so that a server can shut down; whoever follows one goes on with the next process.
-func (a *API) Close() { close(a.s.closed) }
+// Close ends long polls and streams, so that a server can shut down; whoever follows one goes on with the next process. It may be called
+// twice.
+func (a *API) Close() { a.s.closing.Do(func() { close(a.s.closed) }) }
 
 // Wake says that events were stored just now, so that whoever follows the feed needn't wait for the next look.
 func (a *API) Wake() { a.s.tail.wake() }

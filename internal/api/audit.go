@@ -26,7 +26,7 @@ func (s *server) audit(ctx context.Context, c *caller, o operation, failed error
 		"method": c.method, "path": c.path, "request_id": c.requestID, "operation": o.id, "actor": c.Subject, "status_code": fmt.Sprint(status),
 	})
 	if err == nil {
-		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.ClientID), IP: given(c.ip), UserAgent: given(c.agent), Details: details}
+		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.AuthorizedParty), IP: given(c.ip), UserAgent: given(c.agent), Details: details}
 		_, err = s.cfg.Store.Logs.Create(context.WithoutCancel(ctx), c.tenant, line)
 	}
 	if err != nil {

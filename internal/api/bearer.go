@@ -5,27 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
-// Verifier checks bearer tokens: signature, issuer, audience, times. An error is a token that isn't to be trusted; its text is for the
-// log, not for the caller.
+// Verifier checks bearer tokens: signature, issuer, audience, times. A token that isn't to be trusted is a token.ErrInvalid; another
+// error says that it could not tell. [token.Issuer] is one.
 type Verifier interface {
-	Verify(ctx context.Context, token string) (Claims, error)
-}
-
-// Claims are what a token says.
-type Claims struct {
-	Subject  string
-	ClientID string
-	// TenantID is empty in a control-plane token, which may act on any tenant that its header tenant-id names.
-	TenantID string
-	Scopes   []string // of scope and permissions together
+	Verify(ctx context.Context, raw, audience string) (token.Claims, error)
 }
 
 // tenantHeader is how a control-plane token names the tenant.
@@ -33,7 +24,7 @@ const tenantHeader = "tenant-id"
 
 // caller is who makes a request, and for which tenant.
 type caller struct {
-	Claims
+	token.Claims
 	tenant    string
 	requestID string
 	method    string
@@ -62,19 +53,19 @@ func (s *server) authorize(scope string) func(huma.Context, func(huma.Context)) 
 }
 
 func (s *server) callerFrom(ctx huma.Context, scope string) (*caller, error) {
-	token, problem := bearerToken(ctx.Header("Authorization"))
+	raw, problem := bearerToken(ctx.Header("Authorization"))
 	if problem != nil {
 		return nil, problem
 	}
-	claims, err := s.cfg.Tokens.Verify(ctx.Context(), token)
-	if errors.Is(err, context.Canceled) {
+	claims, err := s.cfg.Tokens.Verify(ctx.Context(), raw, s.cfg.Audience)
+	if err != nil && !errors.Is(err, token.ErrInvalid) {
 		return nil, err
 	}
 	if err != nil {
 		s.log.InfoContext(ctx.Context(), "a token was refused", "request_id", ctx.Header(requestIDHeader), "error", err)
 		return nil, unauthorized("invalid_token", "The token is expired, of another issuer or audience, or not valid: get a new one.", `Bearer error="invalid_token"`)
 	}
-	if !slices.Contains(claims.Scopes, scope) {
+	if !claims.Allows(scope) {
 		p := newProblem(http.StatusForbidden, "insufficient_scope", fmt.Sprintf("The token does not have the scope %s.", scope))
 		p.header = http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope)}}
 		return nil, p
@@ -91,11 +82,11 @@ func (s *server) callerFrom(ctx huma.Context, scope string) (*caller, error) {
 }
 
 func bearerToken(header string) (string, *Problem) {
-	scheme, token, _ := strings.Cut(header, " ")
-	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
+	scheme, raw, _ := strings.Cut(header, " ")
+	if raw = strings.TrimSpace(raw); !strings.EqualFold(scheme, "Bearer") || raw == "" {
 		return "", unauthorized("no_token", "A bearer token is needed: send Authorization: Bearer <token>.", "Bearer")
 	}
-	return token, nil
+	return raw, nil
 }
 
 func unauthorized(code, message, challenge string) *Problem {
@@ -105,7 +96,7 @@ func unauthorized(code, message, challenge string) *Problem {
 }
 
 // tenantOf is the token's tenant, or for a control-plane token the one that the request names.
-func (s *server) tenantOf(ctx huma.Context, claims Claims) (string, error) {
+func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error) {
 	named := ctx.Header(tenantHeader)
 	switch {
 	case claims.TenantID != "" && named != "" && named != claims.TenantID:

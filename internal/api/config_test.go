@@ -1,7 +1,62 @@
 package api_test
 
-import "github.com/latchkey-dev/latchkey/internal/api"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
+	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/api"
+	"github.com/latchkey-dev/latchkey/internal/seal"
+	"github.com/latchkey-dev/latchkey/internal/token"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
+)
+
+const audience = "urn:test"
+
+// config has real tokens, and webhooks may go to this machine by the name of receiver.test.
 func (r *rig) config() api.Config {
-	return api.Config{Store: r.store, Conn: r.pool, Tokens: tokens{}}
+	r.t.Helper()
+	keys, err := seal.Parse(seal.New())
+	r.ok(err)
+	r.tokens, err = token.Open(r.t.Context(), token.Config{Database: r.pool, Keys: keys, Issuer: "https://id.test/", Audience: audience, Alg: token.EdDSA, Now: r.clock.now})
+	r.ok(err)
+	guard, err := webhook.NewGuard()
+	r.ok(err)
+	r.keys = keys
+	return api.Config{
+		Store: r.store, Conn: r.pool, Tokens: r.tokens, Audience: audience, Seal: keys, Guard: guard, Triggers: triggers{}, Trier: &r.tried,
+	}
+}
+
+// clock may be set back, for tokens that have expired since.
+type clock struct{ back time.Duration }
+
+func (c *clock) now() time.Time { return time.Now().Add(-c.back) }
+
+// triggers are a few.
+type triggers struct{}
+
+func (triggers) IDs() []string {
+	return []string{"pre-user-registration", "post-user-login", "post-user-update", "role.created", "*"}
+}
+
+func (t triggers) Synchronous(id string) (bool, error) {
+	if !slices.Contains(t.IDs(), id) {
+		return false, fmt.Errorf("webhook: there is no trigger %q", id)
+	}
+	return id == "pre-user-registration", nil
+}
+
+// trier notes what was tried, and answers.
+type trier struct{ hooks []db.TenantHook }
+
+func (f *trier) Try(_ context.Context, hook db.TenantHook) (api.Tried, error) {
+	f.hooks = append(f.hooks, hook)
+	if hook.Name == "fails" {
+		return api.Tried{}, errors.New("password=hunter2")
+	}
+	return api.Tried{Code: 200, Latency: 1500 * time.Microsecond, Body: "fine", Decision: &api.Decision{Allowed: false, Reason: "no"}}, nil
 }

@@ -4,8 +4,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
 // Every route is described, and everything described has a route and a scope.
@@ -69,13 +72,23 @@ func TestTokens(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(`insert into auth.logs (tenant_id, log_id, type) values ('acme', 'log_a', 's'), ('globex', 'log_g', 's')`)
+	r.clock.back = time.Hour
+	expired := r.token("acme/read:logs")
+	r.clock.back = 0
+	foreign, err := r.tokens.Mint(t.Context(), token.Claims{
+		Subject: "tester", Audience: []string{"https://elsewhere"}, TenantID: "acme", Scope: "read:logs", Expires: time.Now().Add(time.Minute),
+	})
+	r.ok(err)
 	for _, test := range []struct {
 		name, token, header string
 		status              int
 		code, challenge     string
 	}{
 		{"no token", "", "", 401, "no_token", "Bearer"},
-		{"an expired one", "expired", "", 401, "invalid_token", `Bearer error="invalid_token"`},
+		{"no token at all", "x", "", 401, "invalid_token", `Bearer error="invalid_token"`},
+		{"an expired one", expired, "", 401, "invalid_token", `Bearer error="invalid_token"`},
+		{"one for another audience", foreign, "", 401, "invalid_token", `Bearer error="invalid_token"`},
+		{"with it in permissions", "acme/permissions:read:logs", "", 200, "log_a", ""},
 		{"without the scope", "acme/read:hooks", "", 403, "insufficient_scope", `Bearer error="insufficient_scope", scope="read:logs"`},
 		{"with it", "acme/read:logs", "", 200, "log_a", ""},
 		{"another tenant's", "globex/read:logs", "", 200, "log_g", ""},

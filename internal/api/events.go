@@ -73,6 +73,14 @@ type eventsInput struct {
 	LastID string `header:"Last-Event-ID" pattern:"^[0-9]{1,18}$" patternDescription:"a whole number" doc:"Of a stream that goes on: the id of the last event that came."`
 }
 
+// Resolve implements huma.Resolver, which is where a request can be told that it may take long.
+func (in *eventsInput) Resolve(ctx huma.Context) []error {
+	if in.Wait > 0 {
+		patient(ctx)
+	}
+	return nil
+}
+
 type eventsOutput struct {
 	Body func(huma.Context)
 }

@@ -49,7 +49,7 @@ func add[In, Out any](s *server, o operation, handle func(ctx context.Context, c
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *In) (*Out, error) {
 		c := callerOf(ctx)
-		ctx = db.WithStamp(ctx, hooks.Stamp{Actor: c.Subject, ClientID: c.ClientID, RequestID: c.requestID, IP: c.ip, UserAgent: c.agent})
+		ctx = db.WithStamp(ctx, hooks.Stamp{Actor: c.Subject, ClientID: c.AuthorizedParty, RequestID: c.requestID, IP: c.ip, UserAgent: c.agent})
 		out, err := handle(ctx, c, in)
 		if err != nil {
 			err = s.told(ctx, c, err)

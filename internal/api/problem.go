@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -90,6 +91,9 @@ func problemOf(err error) *Problem {
 	case errors.As(err, &clash):
 		return conflict(sentence(clash.Error()))
 	case errors.As(err, &invalid):
+		if invalid.Field != "" {
+			return badRequest(invalid.Field + ": " + strings.TrimSuffix(invalid.Reason, ".") + ".")
+		}
 		return badRequest(sentence(invalid.Error()))
 	case errors.As(err, &gone):
 		return newProblem(http.StatusGone, codeGone, sentence(gone.Error()))
