@@ -55,7 +55,7 @@ type delivered struct {
 func seqs(list []delivered) string {
 	var all []string
 	for _, d := range list {
-		all = append(all, fmt.Sprint(d.Seq, d.Status))
+		all = append(all, fmt.Sprintf("%d %s", d.Seq, d.Status))
 	}
 	return strings.Join(all, ", ")
 }
