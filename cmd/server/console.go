@@ -57,7 +57,8 @@ func (c *console) line(format string, args ...any) {
 }
 
 // welcome says where everything is, and how to see a hook fire.
-func (c *console) welcome(url, admin string, d *database, server *postgres.Server) {
+// token is for the management API; without one, the command that makes them is named.
+func (c *console) welcome(url, admin, token string, d *database, server *postgres.Server) {
 	source := "LATCHKEY_DATABASE_URL"
 	if server != nil {
 		source = fmt.Sprintf("a private Postgres %s from %s, data in %s", server.Version(), server.Source(), server.Dir())
@@ -67,6 +68,11 @@ func (c *console) welcome(url, admin string, d *database, server *postgres.Serve
 	c.line("  psql '%s'", d.DatabaseURL)
 	if admin != "" {
 		c.line("Metrics and profiles: %s/metrics, %s/debug/pprof/", admin, admin)
+	}
+	if token != "" {
+		c.line("A token for the management API, valid for a day (latchkey token makes others): %s", token)
+	} else {
+		c.line("Tokens for the management API: latchkey token")
 	}
 	c.line("To see a hook fire, paste this into another terminal:")
 	c.line("")

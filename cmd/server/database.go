@@ -18,6 +18,8 @@ type database struct {
 	ReplicationURL string `name:"replication-url" env:"LATCHKEY_REPLICATION_URL" placeholder:"URL" help:"The same database without a pooler, by a role with REPLICATION. Default: the database URL."`
 	Group          string `env:"LATCHKEY_GROUP" default:"default" help:"The listeners that share one slot."`
 	Dir            string `env:"LATCHKEY_DIR" default:".latchkey" help:"Where the private Postgres keeps its data." type:"path"`
+
+	private bool // DatabaseURL is the private Postgres'; known after start or need
 }
 
 const privateDatabase = "latchkey"
@@ -31,7 +33,7 @@ func (d *database) start(ctx context.Context, log *slog.Logger) (server *postgre
 	if err != nil {
 		return nil, nil, err
 	}
-	d.DatabaseURL = server.URL()
+	d.DatabaseURL, d.private = server.URL(), true
 	return server, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*time.Second)
 		defer cancel()
@@ -50,7 +52,7 @@ func (d *database) need() error {
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("no database: give --database-url (or LATCHKEY_DATABASE_URL), or start `latchkey serve` here, whose private Postgres is then used")
 	}
-	d.DatabaseURL = string(url)
+	d.DatabaseURL, d.private = string(url), true
 	return err
 }
 

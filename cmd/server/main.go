@@ -32,6 +32,10 @@ type cli struct {
 	Backfill   backfillCommand   `cmd:"" help:"Give the rows that a table has now to a hook, as inserts."`
 	Runs       runsCommand       `cmd:"" help:"List replays and backfills."`
 
+	Token  tokenCommand  `cmd:"" help:"Print a token for the management API."`
+	Keys   keysCommand   `cmd:"" help:"List and rotate the keys that sign tokens."`
+	Secret secretCommand `cmd:"" help:"Print a new key for LATCHKEY_SECRET_KEY, with which secrets are sealed."`
+
 	Database database `embed:""`
 }
 

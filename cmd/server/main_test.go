@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-dev/latchkey/internal/pgtest"
+	"github.com/latchkey-dev/latchkey/internal/seal"
 )
 
 // asProgram makes the test binary be the program: the tests that end it by signals start it so.
@@ -22,6 +23,9 @@ const asProgram = "LATCHKEY_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
+	}
+	if err := os.Setenv(seal.Setting, seal.New()); err != nil { // whoever serves needs one
+		panic(err)
 	}
 	goleak.VerifyTestMain(pgtest.Suite{M: m})
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
@@ -15,9 +17,11 @@ const readyWithin = 2 * time.Second
 
 // routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
 // take it over.
-func routes(l *listener.Listener) http.Handler {
+// It also has the public keys of tokens.
+func routes(l *listener.Listener, issuer *token.Issuer) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
+	r.Get("/.well-known/jwks.json", jwks(issuer))
 	return r
 }
 
@@ -35,6 +39,22 @@ func health(r chi.Router, l *listener.Listener) {
 			plain(w, http.StatusOK, "ready: standing by")
 		}
 	})
+}
+
+// jwks answers with the keys that verify tokens. They may be kept for less than a key is published before it signs.
+func jwks(issuer *token.Issuer) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		keys, err := issuer.JWKS(ctx)
+		if err != nil {
+			plain(w, http.StatusServiceUnavailable, "the database can't be reached")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		_ = json.NewEncoder(w).Encode(keys) // the client may be gone
+	}
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -11,14 +11,18 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/metrics"
 )
 
 type serveCommand struct {
+	issuing `embed:""`
+
 	Addr      string        `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
 	AdminAddr string        `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
 	Traces    string        `env:"OTEL_TRACES_EXPORTER" default:"none" help:"Where traces go: none, or console (standard error)."`
@@ -51,11 +55,36 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 			return err
 		}
 		defer func() { _ = os.Remove(d.urlFile()) }() // the next start writes it anew
+		if err := d.keepSecret(); err != nil {
+			return err
+		}
+	}
+	secrets, err := d.secretKeys()
+	if err != nil {
+		return err
 	}
 	if s.Migrate {
 		if _, err := db.Migrate(ctx, d.DatabaseURL); err != nil {
 			return err
 		}
+	}
+
+	public, err := listen(ctx, s.Addr, "--addr or LATCHKEY_ADDR")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = public.addr.Close() }() // what was served has closed it
+	keys, err := d.keysPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	if err := db.CheckSchema(ctx, keys); err != nil {
+		return err
+	}
+	issuer, err := token.Open(ctx, s.config(keys, secrets, public.url()))
+	if err != nil {
+		return err
 	}
 
 	reg := db.NewHooks()
@@ -81,21 +110,38 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public, err := listen(ctx, s.Addr, "--addr or LATCHKEY_ADDR", routes(l))
-	if err != nil {
-		return err
-	}
+	public.server.Handler = routes(l, issuer)
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {
-		private, err := listen(ctx, s.AdminAddr, "--admin-addr or LATCHKEY_ADMIN_ADDR", adminRoutes(l, newRegistry(writes, hooked)))
+		private, err := listen(ctx, s.AdminAddr, "--admin-addr or LATCHKEY_ADMIN_ADDR")
 		if err != nil {
-			_ = public.addr.Close() // nothing was served
 			return err
 		}
+		private.server.Handler = adminRoutes(l, newRegistry(writes, hooked))
 		private.server.WriteTimeout = 5 * time.Minute // a profile is as long as one asks for
 		sites, admin = append(sites, private), private.url()
 	}
-	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, d, server) }, func() { out.standingBy(public.url(), d) })
+	raw := ""
+	if server != nil { // whoever reads this output owns the data
+		if raw, err = managementToken(ctx, issuer, token.Claims{TenantID: defaultTenant, Audience: []string{issuer.Audience()}, Expires: time.Now().Add(24 * time.Hour)}); err != nil {
+			return err
+		}
+		if err := os.WriteFile(d.issuerFile(), []byte(issuer.URL()), 0o600); err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(d.issuerFile()) }() // the next start writes it anew
+	}
+	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
+}
+
+// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences.
+func (d *database) keysPool(ctx context.Context) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(d.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns, config.MinConns = 2, 0
+	return pgxpool.NewWithConfig(ctx, config)
 }
 
 // site is an address and what is served there.
@@ -104,13 +150,14 @@ type site struct {
 	server *http.Server
 }
 
-func listen(ctx context.Context, addr, setting string, handler http.Handler) (*site, error) {
+// listen takes an address; what it serves is for the caller to add.
+func listen(ctx context.Context, addr, setting string) (*site, error) {
 	var config net.ListenConfig
 	bound, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another address with %s", err, setting)
 	}
-	return &site{bound, &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}}, nil
+	return &site{bound, &http.Server{ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}}, nil
 }
 
 func (s *site) url() string { return "http://" + s.addr.Addr().String() }

@@ -31,7 +31,7 @@ func launch(t *testing.T, dir string) *process {
 	t.Helper()
 	p := &process{t: t, out: newOutput(), exited: make(chan error, 1)}
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "serve", "--addr", "127.0.0.1:0", "--dir", dir)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Env = withoutSecret()
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -141,6 +141,7 @@ func TestServeFromNothing(t *testing.T) {
 	p := launch(t, dir)
 	requireStatus(t, p, "/healthz", http.StatusOK)
 	requireStatus(t, p, "/readyz", http.StatusOK)
+	requireToken(t, p, dir)
 	p.paste()
 	p.paste()
 	hooks := p.out.await(t, 2, auditLine)
@@ -155,6 +156,7 @@ func TestServeFromNothing(t *testing.T) {
 	latchkey(t, "status", "--dir", dir).require(t, exitError, "no database")
 
 	p = launch(t, dir) // finds the data
+	requireToken(t, p, dir)
 	p.paste()
 	p.out.await(t, 1, auditLine)
 	requireLines(t, p, "1 1 1")

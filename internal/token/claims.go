@@ -63,6 +63,8 @@ func (i *Issuer) Mint(ctx context.Context, c Claims) (string, error) {
 func (i *Issuer) sign(s *keySet, c Claims) (string, error) {
 	now := i.now()
 	switch {
+	case i.cfg.Issuer == "":
+		return "", errors.New("a token needs an issuer: Config.Issuer is empty")
 	case c.Subject == "":
 		return "", errors.New("a token needs a subject")
 	case len(c.Audience) == 0 || slices.Contains(c.Audience, ""):

@@ -45,7 +45,7 @@ type Database interface {
 type Config struct {
 	Database Database
 	Keys     *seal.Keys
-	Issuer   string           // the iss of all tokens: an http or https URL that ends in a slash
+	Issuer   string           // the iss of all tokens: an http or https URL that ends in a slash; "" for a program that only looks after the keys
 	Audience string           // of the management API; "" is [ManagementAudience]
 	Alg      string           // of keys that are made from now on; "" is [RS256]
 	Now      func() time.Time // nil: time.Now
@@ -72,7 +72,7 @@ func (c Config) validate() error {
 		return errors.New("Config.Keys is nil: make it of " + seal.Setting + " by seal.Parse")
 	}
 	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(c.Issuer, "?#") || !strings.HasSuffix(u.Path, "/") {
+	if c.Issuer != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(c.Issuer, "?#") || !strings.HasSuffix(u.Path, "/")) {
 		return fmt.Errorf("Config.Issuer is %q: it must be an http or https URL that ends in a slash, such as https://id.example.com/", c.Issuer)
 	}
 	if c.Alg != RS256 && c.Alg != EdDSA {

@@ -190,3 +190,31 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 }
+
+// What docs/keys.md says for a secret key that is lost: new signing keys, while tokens of the old ones stay good.
+func TestLostSecretKey(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	raw := e.mint(t, e.open(t))
+	e.secret = seal.New()
+	e.exec(t, `update auth.signing_keys set state = 'retired', sealed = null, activated_at = coalesce(activated_at, now()), retired_at = now()
+		where state <> 'retired'`)
+	i := e.open(t)
+	for _, raw := range []string{raw, e.mint(t, i)} {
+		if _, err := i.Verify(t.Context(), raw, audience); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The keys are in no publication, and nothing watches their table.
+func TestKeysAreNotPublished(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	var watched int
+	ok(t, e.db.Pool.QueryRow(t.Context(), `select (select count(*) from pg_trigger where tgrelid = 'auth.signing_keys'::regclass)
+		+ (select count(*) from pg_publication_tables where tablename = 'signing_keys')`).Scan(&watched))
+	if watched != 0 {
+		t.Errorf("%d triggers or publications", watched)
+	}
+}

@@ -14,7 +14,7 @@ import (
 type TooEarly struct{ At time.Time }
 
 func (t *TooEarly) Error() string {
-	return fmt.Sprintf("token: verifiers may not know the next key yet: rotate after %s, or at once if tokens may fail for some minutes", t.At.Format(time.RFC3339))
+	return fmt.Sprintf("verifiers may not know the next key yet: rotate after %s, or at once if tokens may fail for some minutes", t.At.Format(time.RFC3339))
 }
 
 // JWKS is the public keys: the current one, the next one, and those that have retired while tokens of theirs may still live.

@@ -82,7 +82,7 @@ func (i *Issuer) check(p payload, audience string) error {
 	switch {
 	case p.Expires == nil || p.IssuedAt == nil || p.Subject == "":
 		return ErrMalformed
-	case p.Issuer != i.cfg.Issuer:
+	case p.Issuer == "" || p.Issuer != i.cfg.Issuer:
 		return ErrIssuer
 	case audience == "" || !slices.Contains(p.Audience, audience):
 		return ErrAudience
