@@ -134,8 +134,8 @@ func (e *Event) Changed() []string {
 	return changed
 }
 
-// mayHaveChanged reports whether an update changed the column, or the log doesn't have what it was.
-func (e *Event) mayHaveChanged(column string) bool {
+// MayHaveChanged reports whether an update changed the column, or the log doesn't have what it was.
+func (e *Event) MayHaveChanged(column string) bool {
 	if e.Old == nil || e.New == nil {
 		return true
 	}

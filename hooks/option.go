@@ -43,7 +43,7 @@ func Filter(match func(*Event) bool) Option { return func(o *options) { o.filter
 // it was (see [Image.Unknown]), the hook runs.
 func WhenChanged(columns ...string) Option {
 	return Filter(func(ev *Event) bool {
-		return ev.Operation != Update || slices.ContainsFunc(columns, ev.mayHaveChanged)
+		return ev.Operation != Update || slices.ContainsFunc(columns, ev.MayHaveChanged)
 	})
 }
 

@@ -49,7 +49,7 @@ func (t *term) newSuspects() *suspects { return &suspects{left: windowDeliveries
 func (t *term) catchUp(ctx context.Context, sub *subscription) error {
 	targets := []*subscription{sub}
 	only := func(ev *hooks.Event) []*subscription {
-		if ev.Table == sub.after.Table && sub.wants(ev) {
+		if sub.wants(ev) {
 			return targets
 		}
 		return nil
@@ -58,8 +58,11 @@ func (t *term) catchUp(ctx context.Context, sub *subscription) error {
 	if sub.unclean {
 		unclean = t.newSuspects()
 	}
-	for next := sub.cursor + 1; ; {
-		if err := t.settler.waitRoom(ctx, catchUpShare); err != nil {
+	t.settler.mu.Lock()
+	next := sub.upTo(0) + 1
+	t.settler.mu.Unlock()
+	for {
+		if err := t.awaitRoom(ctx, sub); err != nil {
 			return nil
 		}
 		end, over := t.endOf(sub, next)
@@ -74,7 +77,7 @@ func (t *term) catchUp(ctx context.Context, sub *subscription) error {
 			events = events[:len(events)-1]
 		}
 		if len(events) == 0 && sub.kind != kindBackfill && next <= end || len(events) > 0 && events[0].Seq != next {
-			return stop(nil, resetFix, "event %d is missing from the log (latchkey.event_batches), and hook %s of %s has not had it", next, sub.after.Name, sub.after.Table)
+			return stop(nil, resetFix, "event %d is missing from the log (latchkey.event_batches), and hook %s of %s has not had it", next, sub.name, sub.table)
 		}
 		if len(events) == 0 {
 			// A replay may end where the dispatcher has not been yet; the command of a backfill reads on.
@@ -91,10 +94,28 @@ func (t *term) catchUp(ctx context.Context, sub *subscription) error {
 			}
 		}
 		next = events[len(events)-1].Seq + 1
-		if !t.handTo(sub, events, only, unclean) {
-			return nil
+		for len(events) > 0 {
+			n := min(len(events), portion)
+			if err := t.awaitRoom(ctx, sub); err != nil {
+				return nil
+			}
+			if !t.handTo(sub, events[:n], only, unclean) {
+				return nil
+			}
+			events = events[n:]
 		}
 	}
+}
+
+// portion is how many events are given at once to who catches up: a webhook's queue takes few.
+const portion = 128
+
+// awaitRoom waits until a subscription may be given some events.
+func (t *term) awaitRoom(ctx context.Context, sub *subscription) error {
+	if sub.webhook != nil {
+		return t.waitQueue(ctx, sub)
+	}
+	return t.settler.waitRoom(ctx, catchUpShare)
 }
 
 // endOf is up to where a subscription may be served now. over says that it needs no one to serve it any more: it joined
@@ -148,7 +169,11 @@ func (t *term) handTo(sub *subscription, events []*hooks.Event, only func(*hooks
 	if sub.isPaused() {
 		return false
 	}
-	d.hand(events, only, unclean)
+	if sub.webhook != nil {
+		d.handWebhook(sub, events)
+	} else {
+		d.hand(events, only, unclean)
+	}
 	s.mu.Lock()
 	sub.reached = events[len(events)-1].Seq
 	s.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // Catalogue is what the listener needs of the hooks; *db.Hooks is one.
@@ -34,6 +36,12 @@ type Config struct {
 	Group string
 	// Hooks are the hooks to run.
 	Hooks Catalogue
+	// Webhooks sends the tenants' webhooks (auth.hooks) for what was committed. Default: none are sent. Of the groups of a
+	// database, one is to have it: each that has it sends them all. The caller closes it after Run has returned.
+	Webhooks *sender.Sender
+	// WebhookSchedule says when failed deliveries of webhooks are tried again. Default: webhook.DefaultSchedule, 12 attempts
+	// over 73 hours and more.
+	WebhookSchedule webhook.Schedule
 	// Logger gets what an operator should see. Default: none.
 	Logger *slog.Logger
 	// Trace gets what happens.
@@ -101,6 +109,12 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PausedRetention, 30*24*time.Hour)
 	setDefault(&c.SlotTimeout, 30*time.Second)
 	setDefault(&c.StopTimeout, 3*time.Second)
+	if c.WebhookSchedule == nil {
+		c.WebhookSchedule = webhook.DefaultSchedule()
+	}
+	if err := c.WebhookSchedule.Check(); err != nil {
+		return c, fmt.Errorf("Config.WebhookSchedule: %w", err)
+	}
 	setDefault(&c.Retry.Attempts, 12)
 	setDefault(&c.Retry.Base, time.Second)
 	setDefault(&c.Retry.Max, 10*time.Minute)

@@ -55,7 +55,7 @@ func (t *term) begin(d *delivery) {
 			Args: []any{d.tag(), d.stamp()},
 		}}
 	})
-	d.running = hooks.Running{Hook: d.sub.after.Name, Table: d.sub.after.Table, Tx: d.tx, Event: d.ev, Log: t.log}
+	d.running = hooks.Running{Hook: d.sub.name, Table: d.sub.table, Tx: d.tx, Event: d.ev, Log: t.log}
 	d.tx.Give(&d.running)
 }
 
@@ -75,7 +75,7 @@ func (t *term) conclude(ctx context.Context, d *delivery, hookErr error) (r Run,
 		hookErr = fmt.Errorf("%w: %w", errEnded, hookErr)
 	}
 	if err := d.tx.Rollback(ctx); err != nil {
-		t.log.WarnContext(trace.ContextWithSpan(ctx, d.span), "rolling a hook's transaction back", "hook", d.sub.after.Name, "error", err)
+		t.log.WarnContext(trace.ContextWithSpan(ctx, d.span), "rolling a hook's transaction back", "hook", d.sub.name, "error", err)
 	}
 	t.step(stepPark)
 	return t.fail(ctx, d, r, hookErr)
@@ -114,7 +114,7 @@ func (t *term) commit(ctx context.Context, d *delivery) (failed, err error) {
 	case state == stateLost:
 		return nil, fmt.Errorf("%w: %w", errLost, err)
 	case state == stateSettled, ackExists(err):
-		t.log.InfoContext(trace.ContextWithSpan(ctx, d.span), "a delivery was settled already; this run's effects are rolled back", "hook", d.sub.after.Name, "seq", d.ev.Seq)
+		t.log.InfoContext(trace.ContextWithSpan(ctx, d.span), "a delivery was settled already; this run's effects are rolled back", "hook", d.sub.name, "seq", d.ev.Seq)
 		return nil, nil
 	default:
 		return err, nil

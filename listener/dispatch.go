@@ -26,10 +26,11 @@ type dispatcher struct {
 	seed maphash.Seed
 
 	// handing is held while events are handed to lanes, so that all lanes get what concerns several in one order.
-	handing sync.Mutex
-	subs    map[string][]*subscription // by table, in the order of registration
-	next    int64                      // the first seq that is not yet dispatched
-	unclean *suspects
+	handing  sync.Mutex
+	subs     map[string][]*subscription      // the hooks in Go by table, in the order of registration
+	webhooks map[tenantTable][]*subscription // by the tenant and table that they may want
+	next     int64                           // the first seq that is not yet dispatched
+	unclean  *suspects
 
 	mu     sync.Mutex
 	queue  []offered
@@ -54,6 +55,9 @@ func (s *suspects) take(seq int64, deliveries int) bool {
 	return true
 }
 
+// tenantTable is where webhooks are looked for: an event costs what its tenant's webhooks cost, however many others there are.
+type tenantTable struct{ tenant, table string }
+
 type offered struct {
 	events   []*hooks.Event
 	snapshot string
@@ -61,21 +65,49 @@ type offered struct {
 }
 
 func newDispatcher(t *term, stored int64) *dispatcher {
-	return &dispatcher{t: t, seed: maphash.MakeSeed(), subs: map[string][]*subscription{}, stored: stored, next: stored + 1, wake: make(chan struct{}, 1)}
+	return &dispatcher{t: t, seed: maphash.MakeSeed(), subs: map[string][]*subscription{}, webhooks: map[tenantTable][]*subscription{}, stored: stored, next: stored + 1, wake: make(chan struct{}, 1)}
 }
 
 // add has a subscription served by the dispatcher from now on. The caller holds handing, or nothing runs yet.
 func (d *dispatcher) add(sub *subscription) {
-	subs := append(slices.Clone(d.subs[sub.after.Table]), sub)
-	slices.SortStableFunc(subs, func(a, b *subscription) int { return a.order - b.order })
-	d.subs[sub.after.Table] = subs
+	if sub.webhook != nil {
+		sub.webhook.listed = sub.webhook.tables(d.t.cfg.Hooks.Tables())
+		for _, at := range sub.webhook.listed {
+			d.webhooks[at] = append(slices.Clone(d.webhooks[at]), sub)
+		}
+	} else {
+		subs := append(slices.Clone(d.subs[sub.table]), sub)
+		slices.SortStableFunc(subs, func(a, b *subscription) int { return a.order - b.order })
+		d.subs[sub.table] = subs
+	}
+	d.t.settler.mu.Lock()
 	sub.live = true
+	d.t.settler.mu.Unlock()
 }
 
-// remove ends that. The list is copied: targets may have given it away.
+// remove ends that, with what was dispatched so far.
 func (d *dispatcher) remove(sub *subscription) {
-	d.subs[sub.after.Table] = slices.DeleteFunc(slices.Clone(d.subs[sub.after.Table]), func(s *subscription) bool { return s == sub })
-	sub.live = false
+	d.t.settler.mu.Lock()
+	defer d.t.settler.mu.Unlock()
+	d.detach(sub, max(sub.reached, d.next-1))
+}
+
+// detach ends it with an event. The lists are copied: targets may have given them away. The caller holds handing, and the
+// settler's mu.
+func (d *dispatcher) detach(sub *subscription, reached int64) {
+	without := func(subs []*subscription) []*subscription {
+		return slices.DeleteFunc(slices.Clone(subs), func(s *subscription) bool { return s == sub })
+	}
+	if sub.webhook == nil {
+		d.subs[sub.table] = without(d.subs[sub.table])
+	} else {
+		for _, at := range sub.webhook.listed {
+			if d.webhooks[at] = without(d.webhooks[at]); len(d.webhooks[at]) == 0 {
+				delete(d.webhooks, at)
+			}
+		}
+	}
+	sub.live, sub.reached = false, reached
 }
 
 // offer takes events that were just stored, if there is room.
@@ -141,6 +173,7 @@ func (d *dispatcher) run(ctx context.Context) error {
 		}
 		d.handing.Lock()
 		d.hand(o.events, d.targets, d.unclean)
+		d.handWebhooks(o.events)
 		d.next = o.events[len(o.events)-1].Seq + 1
 		d.reach(d.next - 1)
 		d.handing.Unlock()
@@ -221,11 +254,6 @@ func (d *dispatcher) reach(seq int64) {
 	s := d.t.settler
 	s.mu.Lock()
 	s.reached = seq
-	for _, subs := range d.subs {
-		for _, sub := range subs {
-			sub.reached = seq
-		}
-	}
 	s.mu.Unlock()
 	signal(s.wake)
 }

@@ -32,7 +32,7 @@ func TestZombieHearsOfItsEpochFirst(t *testing.T) {
 	hooks.NewEntity(reg, "auth.roles", func(*hooks.Image) (struct{}, error) { return struct{}{}, nil })
 	l := &Listener{progress: newProgress(), timing: defaultTiming(), tracer: tracing.New(nil, "test")}
 	tr := &term{l: l, cfg: Config{Group: "default", Retry: Retry{Attempts: 3, Base: time.Millisecond, Max: time.Second}}, epoch: 1, pool: pool, nextSeq: 1, shapes: newShapes(pool)}
-	sub := &subscription{id: 1, kind: kindLive, status: statusActive, after: &hooks.After{Table: "auth.roles", Name: "h"}}
+	sub := &subscription{id: 1, kind: kindLive, status: statusActive, table: "auth.roles", name: "h", after: &hooks.After{Table: "auth.roles", Name: "h"}}
 	shape := &hooks.Shape{ID: 1, Schema: "auth", Table: "roles", Columns: []string{"id"}, Types: []uint32{25}, Key: []string{"id"}}
 	ev := &hooks.Event{Seq: 1, Table: "auth.roles", Shape: shape, Operation: hooks.Insert, Key: "a", New: &hooks.Image{Shape: shape, Values: [][]byte{[]byte("a")}}}
 	delivery := func() *delivery { return &delivery{sub: sub, ev: ev, tx: lazytx.New(pool)} }

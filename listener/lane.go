@@ -194,7 +194,7 @@ func (l *lane) conclude(ctx context.Context, d *delivery, hookErr error) error {
 	if r.Err == nil && !hadRow && !d.tx.Begun() {
 		kind = acked
 	}
-	if r.Err != nil && (!r.Dead || !d.sub.after.PassDead()) {
+	if r.Err != nil && (!r.Dead || !d.sub.passDead()) {
 		g := d.sub.park(&parked{seq: d.ev.Seq, attempt: d.attempt, entities: entities(d.ev), ev: d.ev, due: r.Retry, dead: r.Dead, written: true})
 		if !r.Dead {
 			l.t.retries.push(d.sub, g, r.Retry)
@@ -310,7 +310,7 @@ func (l *lane) watch(now time.Time, takeOn func(me int, d *delivery)) {
 // takeOn goes on in place of a goroutine whose hook did not come back.
 func (l *lane) takeOn(ctx, hookCtx context.Context, me int, d *delivery) error {
 	l.t.log.ErrorContext(trace.ContextWithSpan(ctx, d.span), "a hook ignores its deadline and was left behind; its goroutine stays until it returns",
-		"hook", d.sub.after.Name, "table", d.sub.after.Table, "seq", d.ev.Seq)
+		"hook", d.sub.name, "table", d.sub.table, "seq", d.ev.Seq)
 	it := &l.work[0]
 	var err error
 	if it.retry != nil {

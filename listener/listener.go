@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/latchkey-dev/latchkey/internal/tracing"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 // Listener runs the after-hooks of a group, as its owner or standing by.
@@ -32,7 +33,10 @@ type Listener struct {
 	killed   chan struct{}
 	killOnce sync.Once
 	timing   timing
-	onStep   func(string) // tests only
+
+	taken     time.Time         // when it was about to take the group
+	endpoints webhook.Endpoints // how the webhooks' receivers do
+	onStep    func(string)      // tests only
 }
 
 // Open checks the server and the schema, publishes the hooked tables and registers the hooks. What needs a person comes
@@ -98,8 +102,17 @@ func (l *Listener) Ready() <-chan struct{} { return l.ready }
 // WaitFor returns when every delivery of what committed at or below lsn is settled: done, failed and set aside for
 // another try, or held behind such a one. It doesn't poll. On a standby it waits until this process owns the group.
 func (l *Listener) WaitFor(ctx context.Context, lsn pglogrepl.LSN) error {
-	if err := l.progress.wait(ctx, lsn); err != nil {
+	if err := l.progress.wait(ctx, lsn, func(p *progress) int64 { return p.settled }); err != nil {
 		return fmt.Errorf("listener: wait for %s: %w", lsn, err)
+	}
+	return nil
+}
+
+// WaitForWebhooks is WaitFor for webhooks, which WaitFor doesn't wait for: one whose endpoint is down may keep it waiting for
+// as long as that lasts.
+func (l *Listener) WaitForWebhooks(ctx context.Context, lsn pglogrepl.LSN) error {
+	if err := l.progress.wait(ctx, lsn, func(p *progress) int64 { return p.sent }); err != nil {
+		return fmt.Errorf("listener: wait for webhooks up to %s: %w", lsn, err)
 	}
 	return nil
 }
@@ -162,6 +175,7 @@ func (l *Listener) own(ctx context.Context) error {
 		return err
 	}
 	t := &term{l: l, cfg: l.cfg, log: l.log.With("epoch", epoch), epoch: epoch}
+	t.leaseFrom(l.taken)
 	name := applicationName(l.cfg.Group, epoch)
 	if t.pool, err = openPool(ctx, l.cfg.DatabaseURL, name, 6+retryLanes); err != nil {
 		return err
@@ -208,11 +222,12 @@ func closeSoon(pool *pgxpool.Pool) {
 func (l *Listener) owning(t *term) {
 	stream := t.stream
 	t.settler.mu.Lock()
-	settled, count := t.settler.settled(), len(t.subscriptions)
+	settled, sent := t.settler.settled()
+	count := len(t.subscriptions)
 	t.settler.mu.Unlock()
 	l.term.Store(t)
 	l.progress.update(func(p *progress) {
-		p.covered, p.stored, p.settled = t.start.done, max(p.stored, t.nextSeq-1), settled
+		p.covered, p.stored, p.settled, p.sent = t.start.done, max(p.stored, t.nextSeq-1), settled, sent
 		p.ask = func() { signal(stream.ask) }
 	})
 	l.cfg.Trace.owning(t.epoch)

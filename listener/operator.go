@@ -237,6 +237,9 @@ func (o *Operator) Pause(ctx context.Context, hook HookRef) error {
 		return err
 	}
 	err = o.controlled(ctx, func(tx pgx.Tx) error {
+		if h.isWebhook() {
+			return setWebhookStatus(ctx, tx, h, statusPaused, "paused by an operator")
+		}
 		_, err := tx.Exec(ctx, `update latchkey.subscriptions set status = 'paused', paused_at = now() where id = $1 and status = 'active'`, h.id)
 		return err
 	})
@@ -276,6 +279,9 @@ func (o *Operator) Resume(ctx context.Context, hook HookRef, acceptGap bool) err
 		}
 		if cursor+1 < first && !acceptGap {
 			return &GapError{Hook: h.String(), Cursor: cursor, First: first}
+		}
+		if h.isWebhook() {
+			return setWebhookStatus(ctx, tx, h, statusActive, "")
 		}
 		_, err = tx.Exec(ctx, `update latchkey.subscriptions set status = 'active', paused_at = null, cursor_seq = greatest(cursor_seq, $2) where id = $1`, h.id, first-1)
 		return err

@@ -114,6 +114,7 @@ func (l *Listener) take(ctx context.Context, old int64) (epoch int64, unclean bo
 	if _, err := l.backends(ctx, old, true); err != nil {
 		return 0, false, err
 	}
+	l.taken = time.Now()
 	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, hashtext($2))`, lockClass, l.cfg.Group); err != nil {
 			return err
@@ -190,11 +191,16 @@ func (t *term) renew(ctx context.Context) error {
 			return nil
 		}
 		limited, cancel := context.WithTimeout(ctx, t.l.timing.lease)
-		var newerWaits bool
+		var newerWaits, hooksChanged bool
 		var controls int64
+		asked := time.Now()
 		err := t.pool.QueryRow(limited, `update latchkey.lease set expires_at = clock_timestamp() + $3 where group_name = $1 and epoch = $2
-			returning wanted_set > hook_set and wanted_until > clock_timestamp(), control`, t.cfg.Group, t.epoch, t.l.timing.lease).Scan(&newerWaits, &controls)
+			returning wanted_set > hook_set and wanted_until > clock_timestamp(), control, exists (select from latchkey.hook_changes where group_name = $1)`,
+			t.cfg.Group, t.epoch, t.l.timing.lease).Scan(&newerWaits, &controls, &hooksChanged)
 		cancel()
+		if err == nil {
+			t.leaseFrom(asked)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -205,12 +211,21 @@ func (t *term) renew(ctx context.Context) error {
 		case newerWaits:
 			close(t.yield)
 			return nil
-		case controls != t.controls:
+		case controls != t.controls, hooksChanged && t.cfg.Webhooks != nil:
 			t.controls = controls
 			signal(t.controlled)
 		}
 	}
 }
+
+// leaseFrom notes that the lease was renewed by a statement that was sent at a time.
+func (t *term) leaseFrom(asked time.Time) {
+	end := asked.Add(t.l.timing.lease)
+	t.lease.Store(&end)
+}
+
+// leaseEnd is when nobody knows any more, by this process' clock, that the group is ours. It is earlier than the server's.
+func (t *term) leaseEnd() time.Time { return *t.lease.Load() }
 
 // release gives the group up after a clean end, so that a standby need not wait.
 func (t *term) release(ctx context.Context) error {

@@ -91,6 +91,7 @@ func (sub *subscription) join(p *parked) *group {
 		}
 	}
 	g.queue = append(g.queue, p)
+	sub.waiting++
 	slices.SortStableFunc(g.queue, func(a, b *parked) int { return int(a.seq - b.seq) })
 	return g
 }
@@ -112,6 +113,7 @@ func (sub *subscription) revive(p *parked, discarded bool) *group {
 			return nil
 		case discarded:
 			g.queue = slices.Delete(g.queue, i, i+1)
+			sub.waiting--
 			sub.free(g)
 		default:
 			g.queue[i].dead, g.queue[i].due = false, time.Time{}
@@ -157,13 +159,21 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 	g.running--
 	g.suspect = false
 	switch {
-	case r.Err == nil, r.Dead && sub.after.PassDead():
+	case r.Err == nil, r.Dead && sub.passDead():
 		g.queue = slices.DeleteFunc(g.queue, func(q *parked) bool { return q == p })
+		sub.waiting--
 	default:
 		p.dead, p.due = r.Dead, r.Retry
 	}
 	sub.free(g)
 	return len(g.queue) > 0
+}
+
+// aside is how many deliveries wait for another attempt, or behind one that does.
+func (sub *subscription) aside() int {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.waiting
 }
 
 // suspected reports whether the group may hold what ended the process.
@@ -192,7 +202,7 @@ func (t *term) loadParked(ctx context.Context, subs []*subscription) error {
 	var running bool
 	_, err = pgx.ForEachRow(rows, []any{&id, &p.seq, &p.attempt, &p.entities, &p.due, &p.dead, &running}, func() error {
 		sub := byID[id]
-		if p.dead && sub.after.PassDead() {
+		if p.dead && sub.passDead() {
 			return nil
 		}
 		loaded := p

@@ -13,6 +13,7 @@ type progress struct {
 	covered pglogrepl.LSN // all that committed at or below it is stored
 	stored  int64         // the last stored seq
 	settled int64         // every delivery of events up to it is settled
+	sent    int64         // the same of webhooks
 	waiting int
 	changed chan struct{} // closed at every change while someone waits
 	ask     func()        // asks the server where it is; nil while no stream runs
@@ -37,8 +38,8 @@ func (p *progress) cover(lsn pglogrepl.LSN, stored int64) {
 	})
 }
 
-func (p *progress) settle(seq int64) {
-	p.update(func(p *progress) { p.settled = max(p.settled, seq) })
+func (p *progress) settle(settled, sent int64) {
+	p.update(func(p *progress) { p.settled, p.sent = max(p.settled, settled), max(p.sent, sent) })
 }
 
 // waitedFor reports whether someone waits.
@@ -48,8 +49,8 @@ func (p *progress) waitedFor() bool {
 	return p.waiting > 0
 }
 
-// wait returns when what committed at or below lsn is settled.
-func (p *progress) wait(ctx context.Context, lsn pglogrepl.LSN) error {
+// wait returns when what committed at or below lsn is settled, as far as says up to where it is.
+func (p *progress) wait(ctx context.Context, lsn pglogrepl.LSN, upTo func(*progress) int64) error {
 	p.mu.Lock()
 	p.waiting++
 	p.mu.Unlock()
@@ -64,7 +65,7 @@ func (p *progress) wait(ctx context.Context, lsn pglogrepl.LSN) error {
 		if target < 0 && p.covered >= lsn {
 			target = p.stored
 		}
-		done := target >= 0 && p.settled >= target
+		done := target >= 0 && upTo(p) >= target
 		changed, ask, covered := p.changed, p.ask, target >= 0
 		p.mu.Unlock()
 		if done {

@@ -9,12 +9,14 @@ import (
 	"github.com/jackc/pglogrepl"
 )
 
+func settledUpTo(p *progress) int64 { return p.settled }
+
 // waitFor begins to wait; returned tells whether that is over.
 func waitFor(ctx context.Context, p *progress, lsn pglogrepl.LSN) (returned func() bool, err *error) {
 	done := make(chan struct{})
 	err = new(error)
 	go func() {
-		*err = p.wait(ctx, lsn)
+		*err = p.wait(ctx, lsn, settledUpTo)
 		close(done)
 	}()
 	return func() bool {
@@ -42,7 +44,7 @@ func TestWaitForCoveredAndSettled(t *testing.T) {
 			t.Fatal("an idle stream is not asked where it is")
 		}
 		p.cover(0xff, 3)
-		p.settle(3)
+		p.settle(3, 0)
 		if returned() {
 			t.Fatal("it returns one byte early")
 		}
@@ -55,14 +57,14 @@ func TestWaitForCoveredAndSettled(t *testing.T) {
 		}
 		before := asked
 		p.cover(0x200, 9) // what comes later is not waited for
-		p.settle(4)
+		p.settle(4, 0)
 		if returned() {
 			t.Fatal("it returns with one delivery open")
 		}
 		if asked > before {
 			t.Error("the server is asked for what it has told")
 		}
-		p.settle(5)
+		p.settle(5, 0)
 		if !returned() || *err != nil {
 			t.Fatalf("covered and settled: %v", *err)
 		}
@@ -74,9 +76,9 @@ func TestWaitReturnsAtOnce(t *testing.T) {
 	p := newProgress()
 	p.ask = func() { t.Error("the server is asked") }
 	p.cover(0x100, 5)
-	p.settle(5)
+	p.settle(5, 0)
 	for _, lsn := range []pglogrepl.LSN{0, 0xff, 0x100} {
-		if err := p.wait(t.Context(), lsn); err != nil {
+		if err := p.wait(t.Context(), lsn, settledUpTo); err != nil {
 			t.Error(err)
 		}
 	}
@@ -128,8 +130,8 @@ func TestProgressNeverGoesBack(t *testing.T) {
 	p := newProgress()
 	p.cover(0x200, 9)
 	p.cover(0x100, 5)
-	p.settle(7)
-	p.settle(6)
+	p.settle(7, 0)
+	p.settle(6, 0)
 	if p.covered != 0x200 || p.stored != 9 || p.settled != 7 {
 		t.Errorf("progress is %s, %d, %d", p.covered, p.stored, p.settled)
 	}
@@ -145,7 +147,7 @@ func TestManyWait(t *testing.T) {
 		}
 		for n := range returned {
 			p.cover(pglogrepl.LSN(n+1), int64(n+1))
-			p.settle(int64(n + 1))
+			p.settle(int64(n+1), 0)
 			for i, is := range returned {
 				if is() != (i <= n) {
 					t.Fatalf("at %d: the wait for %d has returned: %t", n+1, i+1, is())

@@ -36,12 +36,16 @@ func (t *term) extendLog(ctx context.Context) error {
 }
 
 // checkLog stops where the log no longer has what a hook is to get next.
-func checkLog(sub *subscription, first int64) error {
+// A webhook is switched off there instead, with the reason: one tenant's gap is not to stop the others.
+func (t *term) checkLog(ctx context.Context, sub *subscription, first int64) error {
 	if sub.kind == kindBackfill || sub.status != statusActive || sub.cursor+1 >= first {
 		return nil
 	}
-	return stop(nil, fmt.Sprintf("make sure that what it missed is dealt with, then run `latchkey resume %s/%s --accept-gap`", sub.after.Table, sub.after.Name),
-		"hook %s of %s was away for longer than the log is kept: it has had events up to %d, and the log begins at %d", sub.after.Name, sub.after.Table, sub.cursor, first)
+	if q := sub.webhook; q != nil {
+		return q.switchOff(ctx, q.hook.Load(), fmt.Sprintf("the log begins at event %d, and it has had events up to %d: those between are never delivered to it", first, sub.cursor))
+	}
+	return stop(nil, fmt.Sprintf("make sure that what it missed is dealt with, then run `latchkey resume %s/%s --accept-gap`", sub.table, sub.name),
+		"hook %s of %s was away for longer than the log is kept: it has had events up to %d, and the log begins at %d", sub.name, sub.table, sub.cursor, first)
 }
 
 // retain looks after the log's size until ctx ends.

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// retries wakes groups when they are due.
+// retries wakes groups when they are due; for a webhook, none is its queue.
 type retries struct {
 	mu   sync.Mutex
 	heap dueHeap
@@ -57,6 +57,11 @@ func (r *retries) run(ctx context.Context, lanes []*lane) error {
 				break
 			}
 			due := heap.Pop(&r.heap).(dueGroup)
+			if due.sub.webhook != nil {
+				due.sub.webhook.retry(due.g)
+				wait = time.Hour
+				continue
+			}
 			to := lanes[1+n%(len(lanes)-1)]
 			if n++; due.sub.suspected(due.g) {
 				to = lanes[0]

@@ -29,6 +29,7 @@ type outcome struct {
 	kind     outcomeKind
 	entities []string // of a held one
 	size     int
+	sent     *sent // of a webhook
 }
 
 type outcomeKind uint8
@@ -38,6 +39,8 @@ const (
 	durable                     // its record is committed: an ack row, or a deliveries row
 	held                        // it waits behind a failed one: its row is still to be written
 	returned                    // it was not run, because the hook is paused
+	posted                      // a webhook's first attempt: its row is still to be written
+	retried                     // a later one: its row is still to be changed
 )
 
 // settler keeps the cursors: it takes outcomes as they come and writes them many at a time.
@@ -46,8 +49,9 @@ type settler struct {
 
 	mu       sync.Mutex
 	arrived  []outcome
-	inFlight int
-	bytes    int
+	inFlight int             // deliveries of hooks in Go
+	bytes    int             // likewise
+	webhooks int             // deliveries of webhooks
 	reached  int64           // the last seq that was dispatched
 	waiters  []chan struct{} // closed after the next write that covers what has arrived
 
@@ -74,6 +78,10 @@ type pending struct {
 func (s *settler) expect(sub *subscription, seq int64, size int) {
 	sub.pending = append(sub.pending, pending{seq: seq})
 	sub.inFlight++
+	if sub.webhook != nil {
+		s.webhooks++
+		return
+	}
 	s.inFlight++
 	s.bytes += size
 }
@@ -222,25 +230,43 @@ func (s *settler) flush(ctx context.Context) error {
 	if sweep {
 		s.lastSweep = time.Now()
 	}
-	s.inFlight -= len(arrived)
-	for _, o := range arrived {
-		o.sub.inFlight--
-		s.bytes -= o.size
-	}
-	settled := s.settled()
+	s.release(arrived)
+	settled, sent := s.settled()
 	s.mu.Unlock()
 	signal(s.room)
-	s.t.l.progress.settle(settled)
+	s.t.l.progress.settle(settled, sent)
 	for _, w := range waiters {
 		close(w)
 	}
 	return nil
 }
 
+// release makes room for as many deliveries as were written. The caller holds mu.
+func (s *settler) release(written []outcome) {
+	for _, o := range written {
+		switch {
+		case o.kind == retried:
+		case o.sub.webhook != nil:
+			s.webhooks--
+			o.sub.inFlight--
+		default:
+			s.inFlight--
+			o.sub.inFlight--
+			s.bytes -= o.size
+		}
+		if o.sub.webhook != nil {
+			signal(o.sub.webhook.room)
+		}
+	}
+}
+
 // settle marks what has arrived and says what to write. The caller holds mu.
 func (s *settler) settle(arrived []outcome, all bool) []move {
 	touched := map[*subscription]*move{}
 	for _, o := range arrived {
+		if o.kind == retried { // it was settled by its first attempt's row
+			continue
+		}
 		p := o.sub.pending
 		i := sort.Search(len(p), func(i int) bool { return p[i].seq >= o.seq })
 		p[i].done = o.kind != returned
@@ -262,7 +288,7 @@ func (s *settler) settle(arrived []outcome, all bool) []move {
 		if m == nil {
 			m = &move{sub: sub}
 		}
-		m.cursor = sub.advance()
+		m.cursor = sub.advance(s.reached)
 		above := m.acks[:0]
 		for _, seq := range m.acks {
 			if seq > m.cursor {
@@ -278,8 +304,8 @@ func (s *settler) settle(arrived []outcome, all bool) []move {
 	return moves
 }
 
-// advance drops the settled beginning and returns the cursor: all up to it is settled.
-func (sub *subscription) advance() int64 {
+// advance drops the settled beginning and returns the cursor: all up to it is settled. dispatched is how far the dispatcher is.
+func (sub *subscription) advance(dispatched int64) int64 {
 	n := 0
 	for n < len(sub.pending) && sub.pending[n].done {
 		n++
@@ -288,7 +314,15 @@ func (sub *subscription) advance() int64 {
 	if len(sub.pending) > 0 {
 		return sub.pending[0].seq - 1
 	}
-	return max(sub.reached, sub.cursor)
+	return max(sub.upTo(dispatched), sub.cursor)
+}
+
+// upTo is the last event that was dispatched to the subscription.
+func (sub *subscription) upTo(dispatched int64) int64 {
+	if sub.live {
+		return max(sub.reached, dispatched)
+	}
+	return sub.reached
 }
 
 // ends reports whether a run has come to its end. The caller holds the settler's mu.
@@ -303,25 +337,32 @@ func (s *settler) drained(sub *subscription) bool {
 	return sub.inFlight == 0
 }
 
-// settled is the lowest cursor of the hooks' ordinary runs, in memory; those that are paused don't count. The caller holds mu.
-func (s *settler) settled() int64 {
-	lowest := s.reached
+// settled is the lowest cursor of the ordinary runs, in memory, of hooks in Go and of webhooks; those that are paused don't
+// count. The caller holds mu.
+func (s *settler) settled() (inGo, webhooks int64) {
+	inGo, webhooks = s.reached, s.reached
 	for _, sub := range s.t.subscriptions {
-		switch {
-		case !sub.ordinary():
-		case len(sub.pending) > 0:
-			lowest = min(lowest, sub.pending[0].seq-1)
-		default:
-			lowest = min(lowest, sub.reached)
+		if !sub.ordinary() {
+			continue
+		}
+		cursor := sub.upTo(s.reached)
+		if len(sub.pending) > 0 {
+			cursor = sub.pending[0].seq - 1
+		}
+		if sub.webhook != nil {
+			webhooks = min(webhooks, cursor)
+		} else {
+			inGo = min(inGo, cursor)
 		}
 	}
-	return lowest
+	return inGo, webhooks
 }
 
 func (s *settler) write(ctx context.Context, arrived []outcome, moves []move, sweep sweeping) error {
 	q := s.t.fenced()
 	empty := q.Len()
 	queueHeld(q, arrived)
+	queueSent(q, arrived)
 	ids, cursors := make([]int64, 0, len(moves)), make([]int64, 0, len(moves))
 	for _, m := range moves {
 		if len(m.acks) > 0 {

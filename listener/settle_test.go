@@ -208,7 +208,7 @@ func TestSettleAnyOrder(t *testing.T) {
 				}
 				lowest = min(lowest, prefix)
 			}
-			if got := s.settled(); got != lowest {
+			if got, _ := s.settled(); got != lowest {
 				t.Fatalf("all hooks are settled up to %d, want %d", got, lowest)
 			}
 		}

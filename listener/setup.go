@@ -38,7 +38,7 @@ func (l *Listener) checkServer(ctx context.Context) error {
 	var missing []string
 	err = l.pool.QueryRow(ctx, `select coalesce(array_agg(lacks), '{}') from (
 		select t || ' ' || p as lacks from unnest(array['owner', 'lease', 'hook_sets', 'position', 'relations', 'event_batches', 'spool', 'subscriptions', 'acks', 'ack_batches', 'deliveries',
-				'backfills', 'backfill_batches']) t, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)
+				'backfills', 'backfill_batches', 'hook_changes']) t, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p where not has_table_privilege('latchkey.' || t, p)
 		union all
 		select f || ' EXECUTE' from unnest(array['make_partition(text, bigint, bigint)', 'drop_partition(regclass, bigint)']) f where not has_function_privilege(to_regprocedure('latchkey.' || f), 'EXECUTE')) l`).Scan(&missing)
 	if state := sqlState(err); state == stateNoTable || state == "3F000" {
@@ -101,7 +101,7 @@ func (l *Listener) register(ctx context.Context) error {
 	if err := l.pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("register the hooks: %w", err)
 	}
-	rows, err := l.pool.Query(ctx, `select table_name || ' ' || hook from latchkey.subscriptions where group_name = $1`, l.cfg.Group)
+	rows, err := l.pool.Query(ctx, `select table_name || ' ' || hook from latchkey.subscriptions where group_name = $1 and table_name not like 'webhook/%'`, l.cfg.Group)
 	if err != nil {
 		return fmt.Errorf("read the subscriptions: %w", err)
 	}

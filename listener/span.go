@@ -28,8 +28,8 @@ func (t *term) hookSpan(ctx context.Context, d *delivery) context.Context {
 		ctx = tracing.WithTraceparent(ctx, writer)
 	}
 	if t.l.tracer.On() {
-		ctx, _ = t.l.tracer.Start(ctx, "after "+d.sub.after.Name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
-			attribute.String("latchkey.group", t.cfg.Group), attribute.String("latchkey.table", d.ev.Table), attribute.String("latchkey.hook", d.sub.after.Name),
+		ctx, _ = t.l.tracer.Start(ctx, "after "+d.sub.name, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+			attribute.String("latchkey.group", t.cfg.Group), attribute.String("latchkey.table", d.ev.Table), attribute.String("latchkey.hook", d.sub.name),
 			attribute.Stringer("latchkey.operation", d.ev.Operation), attribute.Int64("latchkey.seq", d.ev.Seq), attribute.Int("latchkey.attempt", d.ev.Attempt)))
 	}
 	d.span = trace.SpanFromContext(ctx)

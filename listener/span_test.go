@@ -12,7 +12,7 @@ import (
 // A delivery pays nothing for tracing that is off.
 func TestSpansThatAreOffCostNothing(t *testing.T) {
 	tm := &term{l: &Listener{tracer: tracing.New(noop.NewTracerProvider(), "test")}}
-	d := &delivery{sub: &subscription{after: &hooks.After{Name: "hook"}}, ev: &hooks.Event{RawStamp: []byte(`{"origin":"app","actor":"someone"}`)}}
+	d := &delivery{sub: &subscription{name: "hook"}, ev: &hooks.Event{RawStamp: []byte(`{"origin":"app","actor":"someone"}`)}}
 	ctx := t.Context()
 	tm.hookSpan(ctx, d) // which finds out
 	n := testing.AllocsPerRun(1000, func() {

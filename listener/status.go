@@ -84,7 +84,7 @@ func ReadStatus(ctx context.Context, q Querier, group string) (Status, error) {
 	}
 	s.Done = done.String()
 	rows, err := q.Query(ctx, `select s.table_name, s.hook, s.cursor_seq, greatest($2 - s.cursor_seq, 0), s.status,
-			not exists (select from latchkey.hook_sets h, unnest(h.hooks) as n (name) where h.number = (select hook_set from latchkey.lease where group_name = $1)
+			s.table_name not like 'webhook/%' and not exists (select from latchkey.hook_sets h, unnest(h.hooks) as n (name) where h.number = (select hook_set from latchkey.lease where group_name = $1)
 				and h.group_name = $1 and n.name like replace(replace(s.table_name || ' ' || s.hook, '\', '\\'), '_', '\_') || ' %'),
 			case when $2 > s.cursor_seq then coalesce((select greatest(extract(epoch from clock_timestamp() - b.committed_at), 0) from latchkey.event_batches b
 				where b.group_name = s.group_name and b.first_seq <= s.cursor_seq + 1 order by b.first_seq desc limit 1), 0) else 0 end::float8,

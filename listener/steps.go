@@ -15,6 +15,8 @@ const (
 	stepSettled      = "settled"
 	stepPark         = "park"   // a failed delivery is about to get its row
 	stepParked       = "parked" // it has
+	stepSend         = "send"   // a webhook's request is about to be sent
+	stepSent         = "sent"   // it was answered; nothing is recorded
 )
 
 func (t *term) step(name string) { t.l.step(name) }

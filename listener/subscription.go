@@ -32,14 +32,20 @@ type subscription struct {
 	id      int64
 	run     int64
 	kind    string
-	order   int // of the hook's registration
-	after   *hooks.After
+	table   string        // of a webhook: webhook/<tenant>
+	name    string        // of a webhook: its id
+	order   int           // of the hook's registration
+	after   *hooks.After  // nil for a webhook
+	webhook *webhookQueue // nil for a hook in Go
 	start   pglogrepl.LSN // events that committed before it are not this hook's
 	until   int64         // where a replay ends, or a backfill whose table is read; 0: it doesn't
 	unclean bool          // a process ended while it may have run
 	paused  atomic.Bool
 
-	live bool // the dispatcher serves it; with dispatcher.handing held
+	resuming atomic.Bool // someone waits to resume it
+	gone     bool        // its webhook was deleted; of control's goroutine
+
+	live bool // the dispatcher serves it; with dispatcher.handing held, and to change it the settler's mu too
 
 	// of the settler, with its mu held
 	status   string
@@ -50,12 +56,17 @@ type subscription struct {
 	inFlight int            // dispatched and not recorded, and who serves it beside the dispatcher
 	settled  map[int64]bool // above the cursor, when it was loaded
 
-	mu     sync.Mutex
-	parked map[string]*group // by entity
+	mu      sync.Mutex
+	parked  map[string]*group // by entity
+	waiting int               // deliveries in the groups
 }
 
 // ordinary reports whether it is a hook's ordinary run, and goes on.
 func (sub *subscription) ordinary() bool { return sub.kind == kindLive && sub.status == statusActive }
+
+// passDead reports whether later events of an entity pass a dead delivery. A webhook's do: it was tried for days, and its
+// receiver would otherwise hear of the entity no more until a person comes.
+func (sub *subscription) passDead() bool { return sub.webhook != nil || sub.after.PassDead() }
 
 func (sub *subscription) isPaused() bool { return sub.paused.Load() }
 
@@ -89,13 +100,16 @@ func (t *term) readSubscriptions(ctx context.Context) ([]*subscription, error) {
 		start                     pglogrepl.LSN
 	}
 	_, err = pgx.ForEachRow(rows, []any{&s.id, &s.table, &s.hook, &s.run, &s.kind, &s.status, &s.start, &s.until, &s.cursor}, func() error {
-		i := slices.IndexFunc(afters, func(a *hooks.After) bool { return a.Table == s.table && a.Name == s.hook })
-		if i < 0 {
-			return nil // of another program, or one that left the code
-		}
 		sub := &subscription{
-			id: s.id, run: s.run, kind: s.kind, order: i, after: afters[i], start: s.start, until: s.until,
+			id: s.id, run: s.run, kind: s.kind, table: s.table, name: s.hook, start: s.start, until: s.until,
 			status: s.status, cursor: s.cursor, reached: s.cursor, settled: map[int64]bool{}, parked: map[string]*group{},
+		}
+		if hook := t.webhooks[s.table+"/"+s.hook]; hook != nil {
+			sub.webhook = newWebhookQueue(t, sub, hook)
+		} else if i := slices.IndexFunc(afters, func(a *hooks.After) bool { return a.Table == s.table && a.Name == s.hook }); i >= 0 {
+			sub.order, sub.after = i, afters[i]
+		} else {
+			return nil // of another program, or one that left the code
 		}
 		sub.paused.Store(s.status == statusPaused)
 		subs = append(subs, sub)
@@ -141,7 +155,7 @@ func (t *term) loadSettled(ctx context.Context, subs []*subscription) error {
 
 // wants reports whether an event is still to be delivered. The caller holds the settler's mu.
 func (sub *subscription) wants(ev *hooks.Event) bool {
-	if ev.Seq <= sub.cursor || ev.CommitLSN < sub.start || sub.until > 0 && ev.Seq > sub.until || !sub.after.Wants(ev) {
+	if ev.Seq <= sub.cursor || ev.CommitLSN < sub.start || sub.until > 0 && ev.Seq > sub.until || !sub.isFor(ev) {
 		return false
 	}
 	if len(sub.settled) > 0 && sub.settled[ev.Seq] {
@@ -149,4 +163,12 @@ func (sub *subscription) wants(ev *hooks.Event) bool {
 		return false
 	}
 	return true
+}
+
+// isFor reports whether an event of the hook's table is the hook's.
+func (sub *subscription) isFor(ev *hooks.Event) bool {
+	if sub.webhook != nil {
+		return sub.webhook.isFor(ev)
+	}
+	return ev.Table == sub.table && sub.after.Wants(ev)
 }

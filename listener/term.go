@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // term is the time for which this process owns its group: everything that runs then, and its state, which is read from
@@ -40,12 +43,23 @@ type term struct {
 	lanes         []*lane
 	retryLanes    []*lane
 
+	webhooks map[string]*sender.Hook // by webhook/<tenant>/<id>; of control's goroutine
+	requests atomic.Int64            // of webhooks that are under way
+	lease    atomic.Pointer[time.Time]
+
+	// What runs beside, until the term ends: background with what reads and stores, serve a subscription that catches up,
+	// goRequest with what runs hooks, with the engine's context and the hooks'.
+	background func(name string, run func(context.Context) error)
+	serve      func(*subscription)
+	goRequest  func(run func(ctx, hookCtx context.Context) error)
+
 	stopping chan struct{} // closed when no new work is to begin
 	yield    chan struct{} // closed when a process with newer hooks waits
 
-	controlled chan struct{} // someone has changed subscriptions or deliveries
-	controls   int64         // how often, as the lease says
-	unready    chan struct{} // signals that a table may not be ready for hooks
+	controlled chan struct{}      // someone has changed subscriptions or deliveries
+	asked      chan chan struct{} // someone waits until what is changed is read
+	controls   int64              // how often, as the lease says
+	unready    chan struct{}      // signals that a table may not be ready for hooks
 }
 
 // retryLanes is how many groups of failed deliveries are tried at once.
@@ -67,6 +81,7 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	hookCtx, endHooks := context.WithCancel(work) // ends when hooks have had their time to finish
 	defer endHooks()
 	t.stopping, t.yield, t.unready, t.controlled = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, 1)
+	t.asked = make(chan chan struct{})
 
 	timeout, behind, err := t.open(ctx, unclean)
 	if err != nil {
@@ -90,6 +105,19 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 			return nil
 		})
 	}
+	t.background = func(name string, run func(context.Context) error) {
+		guard(&in, name, func() error { return run(input) })
+	}
+	t.serve = func(sub *subscription) {
+		t.settler.serving(sub)
+		t.background("catch up", func(ctx context.Context) error {
+			defer t.settler.served(sub)
+			return t.catchUp(ctx, sub)
+		})
+	}
+	t.goRequest = func(run func(ctx, hookCtx context.Context) error) {
+		guard(&out, "webhooks", func() error { return run(work, hookCtx) })
+	}
 	guard(&in, "stream", func() error { return t.read(input) })
 	guard(&in, "status", func() error { return t.stream.report(input, timeout) })
 	guard(&in, "ingest", func() error { return t.ingest(input) })
@@ -97,17 +125,10 @@ func (t *term) run(ctx context.Context, unclean bool) error {
 	guard(&in, "dispatch", func() error { return t.dispatch.run(input) })
 	guard(&in, "tables", func() error { return t.watchTables(input) })
 	guard(&in, "retries", func() error { return t.retries.run(input, t.retryLanes) })
-	serve := func(sub *subscription) {
-		t.settler.serving(sub)
-		guard(&in, "catch up", func() error {
-			defer t.settler.served(sub)
-			return t.catchUp(input, sub)
-		})
-	}
 	for _, sub := range behind {
-		serve(sub)
+		t.serve(sub)
 	}
-	guard(&in, "control", func() error { return t.control(input, serve) })
+	guard(&in, "control", func() error { return t.control(input) })
 	guard(&in, "retention", func() error { return t.retain(input) })
 	stopSettling := make(chan struct{})
 	var settle errgroup.Group
@@ -164,6 +185,9 @@ func (t *term) open(ctx context.Context, unclean bool) (timeout time.Duration, b
 	if err := t.pool.QueryRow(ctx, `select control from latchkey.lease where group_name = $1`, t.cfg.Group).Scan(&t.controls); err != nil {
 		return 0, nil, fmt.Errorf("read the lease: %w", err)
 	}
+	if err := errors.Join(t.readWebhooks(ctx), t.removeOrphans(ctx)); err != nil {
+		return 0, nil, err
+	}
 	if err := t.loadSubscriptions(ctx); err != nil {
 		return 0, nil, err
 	}
@@ -172,7 +196,7 @@ func (t *term) open(ctx context.Context, unclean bool) (timeout time.Duration, b
 	behind = t.attach(unclean)
 	t.settler.reached = t.dispatch.next - 1
 	for _, sub := range t.subscriptions {
-		if err := checkLog(sub, start.firstSeq); err != nil {
+		if err := t.checkLog(ctx, sub, start.firstSeq); err != nil {
 			return 0, nil, err
 		}
 	}

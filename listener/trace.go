@@ -15,6 +15,8 @@ type Trace struct {
 	Ingested func(Batch)
 	// Ran is called after each run of a hook, when its outcome is recorded.
 	Ran func(Run)
+	// Sent is called after each attempt at a webhook.
+	Sent func(Sent)
 	// Owning is called when this process becomes the group's owner, and Stopped with the reason when that ends.
 	Owning  func(epoch int64)
 	Stopped func(epoch int64, reason error)
@@ -35,6 +37,19 @@ type Run struct {
 	Err   error     // nil if it is done
 	Dead  bool      // it will not be tried again
 	Retry time.Time // when it will, if Err isn't nil and it is not dead
+}
+
+// Sent is one attempt at a webhook.
+type Sent struct {
+	TenantID, HookID, TriggerID string
+	Event                       *hooks.Event
+	Attempt                     int // 1 is the first
+	Began                       time.Time
+	Took                        time.Duration // of the request
+	Code                        int           // of the answer; 0: there was none
+	Err                         error         // nil if it is delivered
+	Dead                        bool          // it will not be tried again
+	Retry                       time.Time     // when it will, if Err isn't nil and it is not dead
 }
 
 // Outcome is how the run ended, in a word: done, retry or dead.
@@ -67,6 +82,11 @@ func JoinTraces(traces ...Trace) Trace {
 				traces[i].ran(r)
 			}
 		},
+		Sent: func(s Sent) {
+			for i := range traces {
+				traces[i].sent(s)
+			}
+		},
 		Owning: func(epoch int64) {
 			for i := range traces {
 				traces[i].owning(epoch)
@@ -95,6 +115,12 @@ func (t *Trace) ingested(b Batch) {
 func (t *Trace) ran(r Run) {
 	if t.Ran != nil {
 		t.Ran(r)
+	}
+}
+
+func (t *Trace) sent(s Sent) {
+	if t.Sent != nil {
+		t.Sent(s)
 	}
 }
 

@@ -2,6 +2,7 @@ package hookstest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/internal/pgtest"
 	"github.com/latchkey-dev/latchkey/listener"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 // Tenant exists in every environment from the start; its creation was no event.
@@ -62,7 +64,8 @@ func Prepare(fn func(ctx context.Context, pool *pgxpool.Pool) error) Option {
 	return func(s *settings) { s.prepare = append(s.prepare, fn) }
 }
 
-// Retry sets the schedule of failed after-hooks. Without it a failed one is tried again after at most 10 ms, three times in all.
+// Retry sets the schedule of failed after-hooks. Without it a failed one is tried again after at most 10 ms, three times in all;
+// so is a webhook.
 func Retry(r listener.Retry) Option { return func(s *settings) { s.listener.Retry = r } }
 
 // Logger gets what the listener logs. Without it, the test's log does.
@@ -76,7 +79,8 @@ func New(tb testing.TB, reg *db.Hooks, options ...Option) *Env {
 	reg.ObserveBefore(e.runs.before)
 	s := settings{listener: listener.Config{
 		DatabaseURL: e.URL, Hooks: reg, Logger: slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Retry: listener.Retry{Attempts: 3, Base: 5 * time.Millisecond, Max: 10 * time.Millisecond},
+		Retry:    listener.Retry{Attempts: 3, Base: 5 * time.Millisecond, Max: 10 * time.Millisecond},
+		Webhooks: newSender(tb, reg.Tables()), WebhookSchedule: webhook.Schedule{5 * time.Millisecond, 10 * time.Millisecond},
 		Trace: listener.Trace{Ran: e.runs.after},
 	}}
 	for _, option := range options {
@@ -173,7 +177,7 @@ func (e *Env) SQL(sql string, args ...any) {
 func (e *Env) Pool() *pgxpool.Pool { return e.pool }
 
 // CatchUp returns when every delivery of what was committed before the call is settled: done, failed and set aside, or
-// held behind such a one; and so is what the hooks themselves wrote meanwhile.
+// held behind such a one, webhooks included; and so is what the hooks themselves wrote meanwhile.
 func (e *Env) CatchUp() {
 	e.tb.Helper()
 	ctx, cancel := context.WithTimeout(e.tb.Context(), patience)
@@ -181,7 +185,7 @@ func (e *Env) CatchUp() {
 	for last := int64(-1); ; {
 		lsn, err := e.Store.LSN(ctx)
 		if err == nil {
-			err = e.running.l.WaitFor(ctx, lsn)
+			err = errors.Join(e.running.l.WaitFor(ctx, lsn), e.running.l.WaitForWebhooks(ctx, lsn))
 		}
 		if err != nil {
 			e.tb.Fatalf("hookstest: catch up: %v\n%s", err, e.runs)

@@ -48,12 +48,27 @@ type Bodies struct {
 	ev *hooks.Event
 
 	mu    sync.Mutex
+	id    string
 	rows  *rows
 	built map[string][]byte // by trigger
 }
 
 // NewBodies is for one event, which isn't to change any more.
 func NewBodies(ev *hooks.Event) *Bodies { return &Bodies{ev: ev, built: map[string][]byte{}} }
+
+// EventID is the event's, see [EventID].
+func (b *Bodies) EventID() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.eventID()
+}
+
+func (b *Bodies) eventID() string {
+	if b.id == "" {
+		b.id = EventID(b.ev)
+	}
+	return b.id
+}
 
 // Of is the body of the event for a trigger. Don't change it. It fails for an event whose columns and values don't match.
 func (b *Bodies) Of(trigger string) ([]byte, error) {
@@ -69,7 +84,7 @@ func (b *Bodies) Of(trigger string) ([]byte, error) {
 		}
 		b.rows = rows
 	}
-	text, err := marshal(b.rows.body(b.ev, trigger))
+	text, err := marshal(b.rows.body(b.ev, b.eventID(), trigger))
 	if err != nil {
 		return nil, fmt.Errorf("webhook: body of event %d: %w", b.ev.Seq, err)
 	}
@@ -79,6 +94,7 @@ func (b *Bodies) Of(trigger string) ([]byte, error) {
 
 // rows are the event's rows as JSON: what every body of it shares.
 type rows struct {
+	user           json.RawMessage // as of then, where the row tells of what a user did
 	entity, before json.RawMessage
 	changed        []string
 }
@@ -96,6 +112,9 @@ func rowsOf(ev *hooks.Event) (*rows, error) {
 		r.entity, err = row(ev, ev.Old)
 	default: // TRUNCATE has no row
 		r.entity = json.RawMessage("null")
+	}
+	if ev.Table == eventTable && ev.New != nil {
+		r.user = userOf(ev.New)
 	}
 	if err != nil || ev.Operation != hooks.Update || ev.Old == nil {
 		return r, err
@@ -116,6 +135,16 @@ func row(ev *hooks.Event, im *hooks.Image) (json.RawMessage, error) {
 		}
 		return value, true
 	})
+}
+
+// userOf is the user in the details of a row of auth.auth_events; nil where there is none.
+func userOf(im *hooks.Image) json.RawMessage {
+	value, _ := im.Value("details")
+	details, err := object(withoutSecrets(value))
+	if err != nil {
+		return nil // no object: the entity shows it as it is
+	}
+	return details["user"]
 }
 
 // members are the role and the permissions that it was given, or that were taken from it.
@@ -145,10 +174,10 @@ func text(im *hooks.Image, column string) string {
 	return string(value)
 }
 
-func (r *rows) body(ev *hooks.Event, trigger string) *body {
+func (r *rows) body(ev *hooks.Event, eventID, trigger string) *body {
 	stamp := ev.Stamp()
 	b := &body{
-		TriggerID: trigger, EventID: EventID(ev), OccurredAt: ev.CommittedAt.UTC(), Origin: stamp.Origin,
+		TriggerID: trigger, EventID: eventID, OccurredAt: ev.CommittedAt.UTC(), Origin: stamp.Origin,
 		Before: r.before, Changed: r.changed,
 	}
 	if ev.TenantID != "" {
@@ -157,7 +186,7 @@ func (r *rows) body(ev *hooks.Event, trigger string) *body {
 	if ev.Table == userTable && ev.Operation != hooks.Truncate {
 		b.User = r.entity
 	} else {
-		b.EntityName, b.Entity = EntityName(ev.Table), r.entity
+		b.User, b.EntityName, b.Entity = r.user, EntityName(ev.Table), r.entity
 	}
 	switch stamp.Origin {
 	case hooks.OriginApp:

@@ -112,7 +112,7 @@ func TestBodyOfEntities(t *testing.T) {
 		`"entity_name":"auth_event","entity":{"details":{"ip":"1"}}`: event(hooks.Insert, "", nil, image(shape("auth.auth_events", "details", pgtype.JSONBOID, "sealed", pgtype.ByteaOID), `{"ip": "1", "token": "planted"}`, `\x00ff`)),
 		`"entity_name":"connection","entity":{"options":{"client_id":"c"}}`: event(hooks.Insert, "", nil,
 			image(shape("auth.connections", "options", pgtype.JSONBOID), `{"client_id": "c", "client_secret": "planted", "app-secret": "planted"}`)),
-		`"entity_name":"role_permissions","entity":{"tenant_id":"acme","role_id":"r1","permissions":[` +
+		`"entity_name":"role_permission","entity":{"tenant_id":"acme","role_id":"r1","permissions":[` +
 			`{"resource_server_identifier":"api","permission_name":"read"},{"resource_server_identifier":"api","permission_name":"write"}]}`: assign,
 	} {
 		got := bodyOf(t, ev, "t")

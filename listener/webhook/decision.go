@@ -39,9 +39,10 @@ func ParseOnError(text string) (OnError, error) {
 
 // The triggers whose webhooks are asked before the write.
 const (
-	PreUserRegistration = "pre-user-registration"
-	PreUserUpdate       = "pre-user-update"
-	PreUserDeletion     = "pre-user-deletion"
+	ValidateRegistrationUsername = "validate-registration-username"
+	PreUserRegistration          = "pre-user-registration"
+	PreUserUpdate                = "pre-user-update"
+	PreUserDeletion              = "pre-user-deletion"
 )
 
 // Decision is what a synchronous webhook decided.

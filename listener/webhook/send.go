@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/latchkey-dev/latchkey/hooks"
 )
 
 // How long requests may take, answer included.
@@ -39,6 +41,10 @@ type Request struct {
 	Token   string            // a service token for Authorization: Bearer; empty for none
 	Body    []byte            // shared between hooks: it is only read
 	Timeout time.Duration     // 0 means AsyncTimeout; at most 30 s
+	// Traceparent is W3C's header of the span that the request belongs to; empty for none.
+	Traceparent string
+	// Invoke sends in place of the client; nil: the client does.
+	Invoke func(ctx context.Context, transport http.RoundTripper) (*http.Response, error)
 }
 
 // Client sends webhooks. It keeps connections, follows no redirect, keeps no cookies and takes no proxy from the environment.
@@ -85,23 +91,7 @@ func (c *Client) Send(ctx context.Context, r *Request) *Answer {
 
 // exchange uses the transport by itself: an http.Client would follow, and name the URL in its errors.
 func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
-	if _, err := parseURL(r.URL); err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
-	if err != nil {
-		return errors.New("the request can't be made of the hook's URL")
-	}
-	req.Header.Set("User-Agent", "Latchkey")
-	addHeaders(req.Header, r.Headers)
-	req.Header.Set("Content-Type", "application/json")
-	if r.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.Token)
-	}
-	if err := Sign(req.Header, r.ID, time.Now(), r.Body, r.Secrets...); err != nil {
-		return err
-	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(ctx, r)
 	if err != nil {
 		return noAnswer(ctx, err)
 	}
@@ -116,6 +106,62 @@ func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
 		return fmt.Errorf("read the answer: %w", noAnswer(ctx, err))
 	}
 	return nil
+}
+
+func (c *Client) roundTrip(ctx context.Context, r *Request) (*http.Response, error) {
+	if r.Invoke != nil {
+		return invoke(ctx, r, c.transport)
+	}
+	if _, err := parseURL(r.URL); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, errors.New("the request can't be made of the hook's URL")
+	}
+	req.Header.Set("User-Agent", "Latchkey")
+	addHeaders(req.Header, r.Headers)
+	req.Header.Set("Content-Type", "application/json")
+	if r.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	if r.Traceparent != "" {
+		req.Header.Set("Traceparent", r.Traceparent)
+	}
+	if err := Sign(req.Header, r.ID, time.Now(), r.Body, r.Secrets...); err != nil {
+		return nil, err
+	}
+	return c.transport.RoundTrip(req)
+}
+
+// invoke calls what is not ours: it may panic, return neither an answer nor an error, or not return. What comes too late is
+// closed when it comes.
+func invoke(ctx context.Context, r *Request, transport http.RoundTripper) (*http.Response, error) {
+	type result struct {
+		resp *http.Response
+		err  error
+	}
+	came := make(chan result, 1)
+	go func() {
+		var out result
+		out.err = hooks.Guard(func() (err error) {
+			out.resp, err = r.Invoke(ctx, transport)
+			return err
+		})
+		if out.resp != nil && (out.err != nil || ctx.Err() != nil) && out.resp.Body != nil {
+			_ = out.resp.Body.Close() // nobody reads it
+		}
+		came <- out
+	}()
+	select {
+	case out := <-came:
+		if out.err == nil && (out.resp == nil || out.resp.Body == nil) {
+			return nil, errors.New("the invoker returned no response")
+		}
+		return out.resp, out.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func noAnswer(ctx context.Context, err error) error {

@@ -1,0 +1,7 @@
+// Package sender is the tenants' webhooks: the rows of auth.hooks with their secrets, and the requests that are made of them.
+// The listener sends the asynchronous ones through it, for committed events; the store asks the synchronous ones, before a
+// write. What one request is stands in package webhook.
+//
+//	rows.go    the hooks as they are kept
+//	sender.go  what it takes to send, and sending
+package sender
