@@ -13,12 +13,6 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/nearest"
 )
 
-// WebhookRef names a tenant's webhook for an operator.
-func WebhookRef(tenant, hook string) HookRef { return HookRef(webhookTable(tenant) + "/" + hook) }
-
-// webhookTable is what the subscriptions of a tenant's webhooks have for a table.
-func webhookTable(tenant string) string { return "webhook/" + tenant }
-
 // WebhookDelivery is one event for one webhook. All of them have a row.
 type WebhookDelivery struct {
 	HookID    string
@@ -81,7 +75,7 @@ func (o *Operator) webhookDeliveries(ctx context.Context, tenant string, f Webho
 			return nil, refuse("there is no status %q%s", status, nearest.Hint(status, DeliveryStatuses()))
 		}
 	}
-	args := []any{o.group, webhookTable(tenant)}
+	args := []any{o.group, webhookPrefix + tenant}
 	arg := func(v any) string {
 		args = append(args, v)
 		return fmt.Sprintf("$%d", len(args))
@@ -133,7 +127,7 @@ func (o *Operator) RetryWebhooks(ctx context.Context, tenant string, f WebhookFi
 	err = o.controlled(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `update latchkey.deliveries d set status = 'retry', next_attempt_at = now(), asked_at = now(), updated_at = now()
 			from latchkey.subscriptions s where s.id = d.subscription_id and s.group_name = $1 and s.table_name = $2 and d.status = 'dead'
-			  and ($3 = '' or s.hook = $3) and ($4::bigint < 0 or s.run = $4) and ($5::bigint < 0 or d.seq = $5)`, o.group, webhookTable(tenant), hook, run, seq)
+			  and ($3 = '' or s.hook = $3) and ($4::bigint < 0 or s.run = $4) and ($5::bigint < 0 or d.seq = $5)`, o.group, webhookPrefix+tenant, hook, run, seq)
 		n = tag.RowsAffected()
 		return err
 	})
@@ -145,7 +139,7 @@ func (o *Operator) RetryWebhooks(ctx context.Context, tenant string, f WebhookFi
 
 // WebhookRuns lists the replays and backfills of one webhook, the last ones first.
 func (o *Operator) WebhookRuns(ctx context.Context, tenant, hook string) ([]HookRun, error) {
-	rows, err := o.db.Query(ctx, selectRuns+` and s.group_name = $1 and s.table_name = $2 and s.hook = $3 order by s.id desc`, o.group, webhookTable(tenant), hook)
+	rows, err := o.db.Query(ctx, selectRuns+` and s.group_name = $1 and s.table_name = $2 and s.hook = $3 order by s.id desc`, o.group, webhookPrefix+tenant, hook)
 	if err != nil {
 		return nil, fmt.Errorf("listener: list runs of webhook %s: %w", hook, err)
 	}
@@ -159,7 +153,7 @@ func (o *Operator) WebhookRuns(ctx context.Context, tenant, hook string) ([]Hook
 // HasWebhook reports whether the listener serves a webhook, or did: it knows a new one within a second, if it is enabled.
 func (o *Operator) HasWebhook(ctx context.Context, tenant, hook string) (bool, error) {
 	var id int64
-	err := o.db.QueryRow(ctx, `select id from latchkey.subscriptions where group_name = $1 and table_name = $2 and hook = $3 and run = 0`, o.group, webhookTable(tenant), hook).Scan(&id)
+	err := o.db.QueryRow(ctx, `select id from latchkey.subscriptions where group_name = $1 and table_name = $2 and hook = $3 and run = 0`, o.group, webhookPrefix+tenant, hook).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

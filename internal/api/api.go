@@ -24,8 +24,8 @@ type Config struct {
 	Audience string         // that tokens must be meant for
 	Seal     Sealer         // for the secrets of webhooks
 	Guard    *webhook.Guard // where webhooks may go
-	Triggers Triggers
-	Trier    Trier // nil: no test deliveries
+	Tables   []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
+	Trier    Trier          // nil: no test deliveries
 	Logger   *slog.Logger
 }
 
@@ -56,8 +56,8 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("api: Config.Store is nil: give it a store")
 	case cfg.Conn == nil:
 		return nil, errors.New("api: Config.Conn is nil: give it a pool of the store's database")
-	case cfg.Seal == nil, cfg.Guard == nil, cfg.Triggers == nil:
-		return nil, errors.New("api: Config.Seal, Guard and Triggers are needed for hooks: give it all of them")
+	case cfg.Seal == nil, cfg.Guard == nil, len(cfg.Tables) == 0:
+		return nil, errors.New("api: Config.Seal, Guard and Tables are needed for hooks: give it all of them")
 	case cfg.Tokens == nil:
 		return nil, errors.New("api: Config.Tokens is nil: give it what checks bearer tokens")
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/latchkey-dev/latchkey/db"
@@ -15,6 +14,16 @@ const (
 	logAPIFailure = "fapi"
 )
 
+// auditDetails is what a line says of a call.
+type auditDetails struct {
+	Operation  string `json:"operation"`
+	Method     string `json:"method"`
+	Path       string `json:"path"`
+	RequestID  string `json:"request_id"`
+	Actor      string `json:"actor"`
+	StatusCode int    `json:"status_code"`
+}
+
 // audit writes a line into the tenant's log about a change that was made here, or refused. That it can't be written fails
 // nothing: what it tells of is done.
 func (s *server) audit(ctx context.Context, c *caller, o operation, failed error) {
@@ -22,8 +31,8 @@ func (s *server) audit(ctx context.Context, c *caller, o operation, failed error
 	if failed != nil {
 		kind, status = logAPIFailure, problemOf(failed).StatusCode
 	}
-	details, err := json.Marshal(map[string]string{
-		"method": c.method, "path": c.path, "request_id": c.requestID, "operation": o.id, "actor": c.Subject, "status_code": fmt.Sprint(status),
+	details, err := json.Marshal(auditDetails{
+		Operation: o.id, Method: c.method, Path: c.path, RequestID: c.requestID, Actor: c.Subject, StatusCode: status,
 	})
 	if err == nil {
 		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.AuthorizedParty), IP: given(c.ip), UserAgent: given(c.agent), Details: details}

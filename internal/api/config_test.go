@@ -3,8 +3,6 @@ package api_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
@@ -16,7 +14,7 @@ import (
 
 const audience = "urn:test"
 
-// config has real tokens, and webhooks may go to this machine by the name of receiver.test.
+// config has real tokens, and webhooks that are tried by a trier.
 func (r *rig) config() api.Config {
 	r.t.Helper()
 	keys, err := seal.Parse(seal.New())
@@ -27,7 +25,7 @@ func (r *rig) config() api.Config {
 	r.ok(err)
 	r.keys = keys
 	return api.Config{
-		Store: r.store, Conn: r.pool, Tokens: r.tokens, Audience: audience, Seal: keys, Guard: guard, Triggers: triggers{}, Trier: &r.tried,
+		Store: r.store, Conn: r.pool, Tokens: r.tokens, Audience: audience, Seal: keys, Guard: guard, Tables: db.NewHooks().Tables(), Trier: &r.tried,
 	}
 }
 
@@ -35,20 +33,6 @@ func (r *rig) config() api.Config {
 type clock struct{ back time.Duration }
 
 func (c *clock) now() time.Time { return time.Now().Add(-c.back) }
-
-// triggers are a few.
-type triggers struct{}
-
-func (triggers) IDs() []string {
-	return []string{"pre-user-registration", "post-user-login", "post-user-update", "role.created", "*"}
-}
-
-func (t triggers) Synchronous(id string) (bool, error) {
-	if !slices.Contains(t.IDs(), id) {
-		return false, fmt.Errorf("webhook: there is no trigger %q", id)
-	}
-	return id == "pre-user-registration", nil
-}
 
 // trier notes what was tried, and answers.
 type trier struct{ hooks []db.TenantHook }

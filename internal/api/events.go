@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
-	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
@@ -147,17 +146,13 @@ func (s *server) readPage(ctx context.Context, tenant string, after int64, limit
 	}
 	page := eventPage{Events: []feedItem{}, Next: read.Next, More: read.More}
 	for _, ev := range read.Events {
-		body, err := webhook.NewBodies(ev).Of(eventName(ev))
+		body, err := webhook.NewBodies(ev).Of(webhook.EventName(ev))
 		if err != nil {
 			return eventPage{}, err
 		}
 		page.Events = append(page.Events, feedItem{Seq: ev.Seq, Data: body})
 	}
 	return page, nil
-}
-
-func eventName(ev *hooks.Event) string {
-	return webhook.EntityName(ev.Table) + "." + ev.Operation.String()
 }
 
 // patient takes the server's deadlines off a request that is meant to take long.

@@ -153,7 +153,6 @@ func (s *server) tryHook(ctx context.Context, c *caller, in *hookInput) (*triedO
 	return &triedOutput{tried{came.Code, float64(came.Latency.Microseconds()) / 1000, came.Body, came.Err, came.Decision}}, nil
 }
 
-// enableHook resumes the subscription first: where that isn't possible, the row still says that the hook is off.
 func (s *server) enableHook(ctx context.Context, c *caller, in *enableInput) (*hookOutput, error) {
 	if _, err := s.webhookRow(ctx, c, in.ID); err != nil {
 		return nil, err
@@ -168,18 +167,24 @@ func (s *server) pauseHook(ctx context.Context, c *caller, in *hookInput) (*hook
 	return s.setStatus(ctx, c, in.ID, "paused", func(ref listener.HookRef) error { return s.op.Pause(ctx, ref) })
 }
 
-// setStatus has the listener do it, if it serves the hook already, and says so in the row.
+// setStatus writes it into the row, which the listener follows; where that serves the hook already, do does, and looks first whether it can
+// go on.
 func (s *server) setStatus(ctx context.Context, c *caller, id, status string, do func(listener.HookRef) error) (*hookOutput, error) {
 	known, err := s.op.HasWebhook(ctx, c.tenant, id)
 	if err != nil {
 		return nil, err
 	}
-	if known {
-		if err := do(listener.WebhookRef(c.tenant, id)); err != nil {
+	if !known {
+		row, err := s.cfg.Store.TenantHooks.Update(ctx, c.tenant, id, db.UpdateTenantHook{Status: db.Set(status), StatusReason: db.Set("")})
+		if err != nil {
 			return nil, err
 		}
+		return s.shown(ctx, c, &row)
 	}
-	row, err := s.cfg.Store.TenantHooks.Update(ctx, c.tenant, id, db.UpdateTenantHook{Status: db.Set(status), StatusReason: db.Set("")})
+	if err := do(listener.WebhookRef(c.tenant, id)); err != nil {
+		return nil, err
+	}
+	row, err := s.hookRow(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 // hookJSON is a hook as it is answered.
@@ -41,9 +42,9 @@ const mask = "***"
 
 // hookAnswer shows a hook; headers are those that it has, in clear.
 func (s *server) hookAnswer(h *db.TenantHook, headers map[string]string) hookJSON {
-	synchronous, _ := s.cfg.Triggers.Synchronous(h.TriggerID) // of a table that is no longer hooked: it isn't
+	trigger, _ := webhook.ParseTrigger(h.TriggerID, s.cfg.Tables) // of a table that is no longer hooked: one that wants nothing
 	out := hookJSON{
-		HookID: h.HookID, Name: h.Name, TriggerID: h.TriggerID, Enabled: h.Enabled, Priority: h.Priority, Synchronous: synchronous,
+		HookID: h.HookID, Name: h.Name, TriggerID: h.TriggerID, Enabled: h.Enabled, Priority: h.Priority, Synchronous: trigger.Sync(),
 		Metadata: anyJSONObject(h.Metadata), CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
 		FormID: h.FormID, PageID: h.PageID, PermissionRequired: h.PermissionRequired, URL: h.URL,
 	}

@@ -11,17 +11,8 @@ import (
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
-// Triggers knows the triggers that there are.
-type Triggers interface {
-	// Synchronous reports whether a trigger's hooks are asked before the write. Its error for one that there isn't names those
-	// that are like it.
-	Synchronous(id string) (bool, error)
-	// IDs lists them.
-	IDs() []string
-}
-
 // formTriggers are those that forms and pages take.
-func formTriggers() []string { return []string{"post-user-login"} }
+func formTriggers() []string { return []string{webhook.PostUserLogin} }
 
 // checkHook says what is wrong with a hook as it would be stored.
 func (s *server) checkHook(h *db.TenantHook) error {
@@ -30,8 +21,8 @@ func (s *server) checkHook(h *db.TenantHook) error {
 	case kind == "":
 		return badRequest("url, form_id, page_id: exactly one of them has to be there.")
 	case kind == "webhook":
-		if _, err := s.cfg.Triggers.Synchronous(h.TriggerID); err != nil {
-			return badRequest(fmt.Sprintf("trigger_id: %s A webhook takes %s.", sentence(plain(err)), strings.Join(s.cfg.Triggers.IDs(), ", ")))
+		if _, err := webhook.ParseTrigger(h.TriggerID, s.cfg.Tables); err != nil {
+			return badRequest(fmt.Sprintf("trigger_id: %s A webhook takes %s.", sentence(plain(err)), strings.Join(webhook.TriggerIDs(s.cfg.Tables), ", ")))
 		}
 	case !slices.Contains(triggers, h.TriggerID):
 		return badRequest(fmt.Sprintf("trigger_id: a %s takes %s, not %q.", kind, strings.Join(triggers, ", "), h.TriggerID))

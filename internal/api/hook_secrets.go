@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // Sealer encrypts what lies at rest, bound to the name of its place; internal/seal's keys do.
@@ -17,14 +18,9 @@ type Sealer interface {
 	Open(sealed []byte, name string) ([]byte, error)
 }
 
-// secretPlace is the name that a hook's secret is sealed for.
-func secretPlace(tenant, hook, kind string) string {
-	return fmt.Sprintf("hook/%s/%s/%s", tenant, hook, kind)
-}
-
 // putSecret seals and stores one.
 func (s *server) putSecret(ctx context.Context, tx *db.Tx, tenant, hook, kind string, text []byte) error {
-	_, err := tx.HookSecrets.Put(ctx, tenant, hook, kind, s.cfg.Seal.Seal(text, secretPlace(tenant, hook, kind)))
+	_, err := tx.HookSecrets.Put(ctx, tenant, hook, kind, s.cfg.Seal.Seal(text, sender.SecretName(tenant, hook, kind)))
 	return err
 }
 
@@ -50,7 +46,7 @@ func (s *server) headersOf(ctx context.Context, tenant string, hooks ...string) 
 	var hook string
 	var sealed []byte
 	_, err = pgx.ForEachRow(rows, []any{&hook, &sealed}, func() error {
-		text, err := s.cfg.Seal.Open(sealed, secretPlace(tenant, hook, db.HookHeaders))
+		text, err := s.cfg.Seal.Open(sealed, sender.SecretName(tenant, hook, db.HookHeaders))
 		if err != nil {
 			return fmt.Errorf("the headers of hook %s: %w", hook, err)
 		}
