@@ -90,28 +90,30 @@ func (f *Feed) read(ctx context.Context, tenant string, after int64, limit int) 
 			}
 			if len(page.Events) == limit {
 				page.Next = page.Events[limit-1].Seq
-				page.More = true
-				return page, f.stillThere(ctx, after, page.Next)
+				err := f.place(ctx, after, &page)
+				return page, err
 			}
 			page.Events = append(page.Events, ev)
 		}
 		page.Next = b.Last
 	}
-	page.More = len(batches) > 0
-	return page, f.stillThere(ctx, after, page.Next)
+	err = f.place(ctx, after, &page)
+	return page, err
 }
 
-// stillThere looks where the log begins after it was read: retention says so before it takes anything away.
-func (f *Feed) stillThere(ctx context.Context, after, next int64) error {
+// place says whether the log goes on behind a page, and looks where it begins after it was read: retention says so before it
+// takes anything away.
+func (f *Feed) place(ctx context.Context, after int64, page *FeedPage) error {
 	first, last, err := f.Bounds(ctx)
 	switch {
 	case err != nil:
 		return err
 	case after+1 < first:
 		return &ForgottenError{First: first}
-	case next > last && after > last:
+	case after > last:
 		return refuse("there is no event %d yet: the last one is %d", after, last)
 	}
+	page.More = page.Next < last
 	return nil
 }
 

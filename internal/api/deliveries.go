@@ -142,8 +142,8 @@ func (s *server) delivery(ctx context.Context, c *caller, id string) (listener.W
 }
 
 type redelivered struct {
-	Status string  `json:"status" enum:"retry,replay" doc:"retry: it is tried again; replay: it is sent in a run of its own."`
-	Run    *runRow `json:"run,omitempty"`
+	Status string `json:"status" enum:"retry,replay" doc:"retry: it is tried again; replay: it is sent in a run of its own."`
+	Run    *run   `json:"run,omitempty"`
 }
 
 type redeliverOutput struct{ Body redelivered }

@@ -242,3 +242,16 @@ func TestCloseEndsStreams(t *testing.T) {
 		t.Error("the stream goes on")
 	}
 }
+
+// A stream doesn't outlive its token.
+func TestTokenEndsStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.clock.back = 68 * time.Second // of 60, with the leeway of 10
+	next, stop := r.follow("")
+	r.clock.back = 0
+	defer stop()
+	if id, data := next(); id != "" || data != "" {
+		t.Errorf("then came %s %s", id, data)
+	}
+}

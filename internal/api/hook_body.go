@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
-// hookJSON is a hook as it is answered.
-type hookJSON struct {
+// hook is a hook as it is answered.
+type hook struct {
 	HookID      string        `json:"hook_id"`
 	Name        string        `json:"name"`
 	TriggerID   string        `json:"trigger_id"`
@@ -41,9 +41,9 @@ type hookJSON struct {
 const mask = "***"
 
 // hookAnswer shows a hook; headers are those that it has, in clear.
-func (s *server) hookAnswer(h *db.TenantHook, headers map[string]string) hookJSON {
+func (s *server) hookAnswer(h *db.TenantHook, headers map[string]string) hook {
 	trigger, _ := webhook.ParseTrigger(h.TriggerID, s.cfg.Tables) // of a table that is no longer hooked: one that wants nothing
-	out := hookJSON{
+	out := hook{
 		HookID: h.HookID, Name: h.Name, TriggerID: h.TriggerID, Enabled: h.Enabled, Priority: h.Priority, Synchronous: trigger.Sync(),
 		Metadata: anyJSONObject(h.Metadata), CreatedAt: h.CreatedAt.UTC(), UpdatedAt: h.UpdatedAt.UTC(),
 		FormID: h.FormID, PageID: h.PageID, PermissionRequired: h.PermissionRequired, URL: h.URL,

@@ -18,11 +18,11 @@ type hooksInput struct {
 }
 
 type hookPage struct {
-	Hooks  []hookJSON `json:"hooks" nullable:"false"`
-	Start  int        `json:"start"`
-	Limit  int        `json:"limit"`
-	Length int        `json:"length"`
-	Total  int        `json:"total"`
+	Hooks  []hook `json:"hooks" nullable:"false"`
+	Start  int    `json:"start"`
+	Limit  int    `json:"limit"`
+	Length int    `json:"length"`
+	Total  int    `json:"total"`
 }
 
 type (
@@ -34,7 +34,7 @@ type (
 		ID   string `path:"hook_id" maxLength:"100"`
 		Body changedHook
 	}
-	hookOutput   struct{ Body hookJSON }
+	hookOutput   struct{ Body hook }
 	deleteOutput struct {
 		ContentType string `header:"Content-Type"`
 		Body        []byte
@@ -57,7 +57,7 @@ func (s *server) addHooks() {
 	}, s.createHook)
 	add(s, operation{
 		id: "list-hooks", method: http.MethodGet, path: "/hooks", scope: "read:hooks", tag: tagHooks, summary: "List hooks",
-		about: "In the order in which they are asked: priority descending, then the oldest first.", answer: s.listAnswer(typeOf[[]hookJSON](), typeOf[hookPage]()),
+		about: "In the order in which they are asked: priority descending, then the oldest first.", answer: s.listAnswer(typeOf[[]hook](), typeOf[hookPage]()),
 	}, s.listHooks)
 	add(s, operation{id: "get-hook", method: http.MethodGet, path: "/hooks/{hook_id}", scope: "read:hooks", tag: tagHooks, summary: "Get a hook"}, s.getHook)
 	add(s, operation{
@@ -141,7 +141,7 @@ func (s *server) listHooks(ctx context.Context, c *caller, in *hooksInput) (*lis
 	if err != nil {
 		return nil, err
 	}
-	list := make([]hookJSON, len(page.Rows))
+	list := make([]hook, len(page.Rows))
 	for i := range page.Rows {
 		list[i] = s.hookAnswer(&page.Rows[i], headers[page.Rows[i].HookID])
 	}

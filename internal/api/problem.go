@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/listener"
@@ -78,6 +80,7 @@ func problemOf(err error) *Problem {
 		gone       *listener.ForgottenError
 		impossible *listener.RefusedError
 		gap        *listener.GapError
+		pg         *pgconn.PgError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -101,6 +104,8 @@ func problemOf(err error) *Problem {
 		return newProblem(http.StatusConflict, "gap", fmt.Sprintf("The log begins at event %d, and the hook has had those up to %d: what is between is never delivered to it. Send accept_gap=true to go on nevertheless.", gap.First, gap.Cursor))
 	case errors.As(err, &impossible):
 		return badRequest(sentence(impossible.Error()))
+	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "22"): // a data exception: text with a zero byte, for one
+		return badRequest(sentence(pg.Message))
 	case errors.Is(err, context.Canceled): // the caller has gone, or the server ends
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The server stops. Try again.")
 	}

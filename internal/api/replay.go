@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
-// runRow is a replay or backfill, and how far it is.
-type runRow struct {
+// run is a replay or backfill, and how far it is.
+type run struct {
 	Run        int64      `json:"run"`
 	Kind       string     `json:"kind" enum:"replay,backfill"`
 	Status     string     `json:"status" enum:"active,paused,done"`
@@ -22,8 +22,8 @@ type runRow struct {
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 }
 
-func runJSON(r *listener.HookRun) runRow {
-	return runRow{
+func runJSON(r *listener.HookRun) run {
+	return run{
 		Run: r.Run, Kind: r.Kind, Status: r.Status, From: r.From, To: r.To, Done: r.Done(), Total: r.Total(), Failed: r.Failed,
 		CreatedAt: r.Created.UTC(), FinishedAt: r.Finished,
 	}
@@ -41,9 +41,9 @@ type (
 		ID   string `path:"hook_id" maxLength:"100"`
 		Body stretch
 	}
-	runOutput struct{ Body runRow }
+	runOutput struct{ Body run }
 	runList   struct {
-		Runs []runRow `json:"runs" nullable:"false"`
+		Runs []run `json:"runs" nullable:"false"`
 	}
 	runsOutput struct{ Body runList }
 )
@@ -66,7 +66,7 @@ func (s *server) addReplay() {
 		if err != nil {
 			return nil, err
 		}
-		list := make([]runRow, len(runs))
+		list := make([]run, len(runs))
 		for i := range runs {
 			list[i] = runJSON(&runs[i])
 		}

@@ -38,6 +38,18 @@ func scenarios() map[string]scenario {
 	}
 }
 
+// What Postgres can't take is the caller's mistake, and not ours.
+func TestOddText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.webhook(`"hook_id": "mine"`)
+	for _, path := range []string{"/hooks/%00", "/hooks?trigger_id=%00", "/hooks?q=name:%00", "/failed-events?hook_id=%00", "/logs?from=%00", "/logs/%ff", "/hooks/mine/deliveries?cursor=eyJoIjoiXHUwMDAwIiwicyI6MX0"} {
+		if a := r.as("GET", "/api/v2"+path, ""); a.status != 400 && a.status != 404 {
+			t.Errorf("GET %s answered %d %s", path, a.status, a.text)
+		}
+	}
+}
+
 // state is all that the API may change, but for the lines that tell of its calls.
 const state = `select md5(concat(
 	(select string_agg(h::text, ',' order by tenant_id, hook_id) from auth.hooks h), (select string_agg(s::text, ',' order by id) from auth.hook_secrets s),

@@ -17,7 +17,7 @@ const heartbeat = 15 * time.Second
 // writeWithin is how long a client may take to read what it is sent.
 const writeWithin = 30 * time.Second
 
-// stream sends the feed as server-sent events until the client goes, or the API is closed. The first page is read before the
+// stream sends the feed as server-sent events until the client goes, its token expires, or the API is closed. The first page is read before the
 // answer begins, so that what is wrong with the request is an error as everywhere.
 func (s *server) stream(ctx context.Context, c *caller, after int64, limit int) (*eventsOutput, error) {
 	page, err := s.readPage(ctx, c.tenant, after, limit)
@@ -26,6 +26,8 @@ func (s *server) stream(ctx context.Context, c *caller, after int64, limit int) 
 	}
 	return &eventsOutput{func(hc huma.Context) {
 		control := patient(hc)
+		ctx, cancel := context.WithDeadline(ctx, c.Expires)
+		defer cancel()
 		hc.SetHeader("Content-Type", "text/event-stream")
 		hc.SetHeader("X-Accel-Buffering", "no") // nginx would gather
 		hc.SetStatus(http.StatusOK)
@@ -38,7 +40,12 @@ func (s *server) stream(ctx context.Context, c *caller, after int64, limit int) 
 			if !page.More && !s.awaitNext(ctx, out, page.Next) {
 				return
 			}
-			if page, err = s.readPage(ctx, c.tenant, page.Next, limit); err != nil {
+			page, err = s.readPage(ctx, c.tenant, page.Next, limit)
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				return
+			default:
 				out.problem(s.told(ctx, c, err))
 				return
 			}
