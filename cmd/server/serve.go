@@ -100,7 +100,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err := firstTenant(ctx, store); err != nil {
 		return err
 	}
-	management, err := d.management(store, keys, reg, issuer, secrets, log)
+	management, err := d.management(store, keys, reg, issuer, secrets, log) //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return err
 	}

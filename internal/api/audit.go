@@ -26,10 +26,10 @@ type auditDetails struct {
 
 // audit writes a line into the tenant's log about a change that was made here, or refused. That it can't be written fails
 // nothing: what it tells of is done.
-func (s *server) audit(ctx context.Context, c *caller, o operation, failed error) {
-	kind, status := logAPISuccess, max(o.status, http.StatusOK)
-	if failed != nil {
-		kind, status = logAPIFailure, problemOf(failed).StatusCode
+func (s *server) audit(ctx context.Context, c *caller, o operation, status int) {
+	kind := logAPISuccess
+	if status >= http.StatusBadRequest {
+		kind = logAPIFailure
 	}
 	details, err := json.Marshal(auditDetails{
 		Operation: o.id, Method: c.method, Path: c.path, RequestID: c.requestID, Actor: c.Subject, StatusCode: status,

@@ -39,6 +39,9 @@ type trier struct{ hooks []db.TenantHook }
 
 func (f *trier) Try(_ context.Context, hook db.TenantHook) (api.Tried, error) {
 	f.hooks = append(f.hooks, hook)
+	if hook.Name == "panics" {
+		panic("password=hunter2")
+	}
 	if hook.Name == "fails" {
 		return api.Tried{}, errors.New("password=hunter2")
 	}

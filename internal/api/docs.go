@@ -22,7 +22,7 @@ const (
 )
 
 //go:embed docs.html
-var docsTemplate string //nolint:gochecknoglobals // embed needs a variable
+var docsTemplate string
 
 // addDocs makes the description for programs and for people: both are made once, now.
 func (s *server) addDocs(r chi.Router) error {

@@ -31,21 +31,24 @@ func atEdge(log *slog.Logger) func(http.Handler) http.Handler {
 			h.Set(requestIDHeader, id)
 			h.Set("X-Content-Type-Options", "nosniff")
 			h.Set("Cache-Control", "no-store")
-			defer func() {
-				p := recover()
-				if p == nil {
-					return
-				}
-				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-					panic(p) // net/http ends the connection
-				}
-				log.ErrorContext(r.Context(), "a request panicked", "request_id", id, "method", r.Method, "path", r.URL.Path,
-					"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				writeProblem(w, internalError(nil))
-			}()
+			defer answerPanic(w, r, log)
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// answerPanic tells the caller nothing of it, and the log all.
+func answerPanic(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p) // net/http ends the connection
+	}
+	log.ErrorContext(r.Context(), "a request panicked", "request_id", r.Header.Get(requestIDHeader), "method", r.Method, "path", r.URL.Path,
+		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	writeProblem(w, internalError(nil))
 }
 
 // validRequestID takes what is fit for logs and headers.

@@ -93,6 +93,7 @@ func TestTokens(t *testing.T) {
 		{"with it", "acme/read:logs", "", 200, "log_a", ""},
 		{"another tenant's", "globex/read:logs", "", 200, "log_g", ""},
 		{"of no tenant", "-/read:logs", "", 400, "tenant-id", ""},
+		{"of no tenant, without the scope", "-/read:hooks", "initech", 403, "insufficient_scope", `Bearer error="insufficient_scope", scope="read:logs"`},
 		{"of no tenant, naming one", "-/read:logs", "globex", 200, "log_g", ""},
 		{"of no tenant, naming none that there is", "-/read:logs", "initech", 404, "There is no tenant", ""},
 		{"of a tenant, naming another", "acme/read:logs", "globex", 403, "wrong_tenant", ""},

@@ -150,7 +150,7 @@ func (r *rig) follow(lastID string) (next func() (id, data string), stop func())
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)
 	}
-	resp, err := r.server.Client().Do(req)
+	resp, err := r.server.Client().Do(req) //nolint:bodyclose // stop closes it
 	r.ok(err)
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		r.t.Fatalf("the stream answered %s %s", resp.Status, resp.Header.Get("Content-Type"))

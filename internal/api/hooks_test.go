@@ -258,10 +258,12 @@ func TestTryHook(t *testing.T) {
 	if len(r.tried.hooks) != 1 || r.tried.hooks[0].HookID != h.HookID || !json.Valid([]byte(a.text)) {
 		t.Errorf("tried were %v", r.tried.hooks)
 	}
-	h = r.webhook(`"name": "fails"`)
-	a = r.as("POST", "/api/v2/hooks/"+h.HookID+"/try", "").want(t, 500, "internal_error")
-	if strings.Contains(a.text, "hunter2") {
-		t.Errorf("a fault's text is told: %s", a.text)
+	for _, name := range []string{"fails", "panics"} {
+		h = r.webhook(`"name": "` + name + `"`)
+		a = r.as("POST", "/api/v2/hooks/"+h.HookID+"/try", "").want(t, 500, "internal_error")
+		if strings.Contains(a.text, "hunter2") {
+			t.Errorf("a fault's text is told: %s", a.text)
+		}
 	}
 }
 
@@ -271,8 +273,10 @@ func TestChangesAreLogged(t *testing.T) {
 	r := newRig(t)
 	h := r.webhook("")
 	r.as("PATCH", "/api/v2/hooks/"+h.HookID, `{"form_id": "f"}`)
-	got := one[string](r, `select string_agg(format('%s %s %s', type, details ->> 'operation', details ->> 'actor'), ', ' order by date) from auth.logs where tenant_id = 'acme'`)
-	if want := "sapi create-hook tester, fapi update-hook tester"; got != want {
+	r.as("PATCH", "/api/v2/hooks/"+h.HookID, `{"color": "red"}`)
+	r.call("acme/read:hooks", "DELETE", "/api/v2/hooks/"+h.HookID, "").want(t, 403, "delete:hooks")
+	got := one[string](r, `select string_agg(format('%s %s %s %s', type, details ->> 'operation', details ->> 'status_code', details ->> 'actor'), ', ' order by date) from auth.logs where tenant_id = 'acme'`)
+	if want := "sapi create-hook 201 tester, fapi update-hook 400 tester, fapi update-hook 400 tester, fapi delete-hook 403 tester"; got != want {
 		t.Errorf("logged are %s; want %s", got, want)
 	}
 	r.as("GET", "/api/v2/logs?q=type:sapi", "").want(t, 200, "Create a hook")

@@ -28,7 +28,7 @@ type operation struct {
 	status  int // 0: 200
 	errors  []int
 	answer  *huma.Response // in place of what the output's type says
-	change  bool           // it writes: a line of the tenant's log says so
+	change  bool           // it writes: a line of the tenant's log says so, or that it was refused
 }
 
 // add makes a route of an operation. The handler's errors become problems by one table.
@@ -37,7 +37,7 @@ func add[In, Out any](s *server, o operation, handle func(ctx context.Context, c
 		OperationID: o.id, Method: o.method, Path: root + o.path, Summary: o.summary, Description: o.about, Tags: []string{o.tag},
 		DefaultStatus: o.status, MaxBodyBytes: maxBody + 1, // the framework counts the limit itself as too many
 		Security:    []map[string][]string{{bearerScheme: {o.scope}}},
-		Middlewares: huma.Middlewares{s.authorize(o.scope)},
+		Middlewares: huma.Middlewares{s.authorize(o)},
 		Responses:   s.responses(append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError}, o.errors...)),
 		Parameters: []*huma.Param{
 			{Name: tenantHeader, In: "header", Description: "The tenant, where the token is a control-plane token.", Schema: &huma.Schema{Type: huma.TypeString}},
@@ -52,12 +52,9 @@ func add[In, Out any](s *server, o operation, handle func(ctx context.Context, c
 		ctx = db.WithStamp(ctx, hooks.Stamp{Actor: c.Subject, ClientID: c.AuthorizedParty, RequestID: c.requestID, IP: c.ip, UserAgent: c.agent})
 		out, err := handle(ctx, c, in)
 		if err != nil {
-			err = s.told(ctx, c, err)
+			return nil, s.told(ctx, c, err)
 		}
-		if o.change {
-			s.audit(ctx, c, o, err)
-		}
-		return out, err
+		return out, nil
 	})
 }
 
