@@ -20,7 +20,7 @@ func TestServeAPI(t *testing.T) {
 	line := p.out.await(t, 1, `^A token for the management API`)[0]
 	raw := line[strings.LastIndexByte(line, ' ')+1:]
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	call := func(method, path, body, accept string) *http.Response {
+	call := func(method, path, body, accept string) (status int, answer io.Reader) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		t.Cleanup(cancel)
@@ -36,19 +36,20 @@ func TestServeAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = resp.Body.Close() })
-		return resp
+		return resp.StatusCode, resp.Body
 	}
-	made := call(http.MethodPost, "/api/v2/hooks", `{"url": "https://93.184.215.14/", "trigger_id": "user.deleted"}`, "")
-	text, err := io.ReadAll(made.Body)
-	if err != nil || made.StatusCode != http.StatusCreated || !strings.Contains(string(text), `"secret":"whsec_`) {
-		t.Fatalf("a new hook: %s %s %v", made.Status, text, err)
+	status, made := call(http.MethodPost, "/api/v2/hooks", `{"url": "https://93.184.215.14/", "trigger_id": "user.deleted"}`, "")
+	text, err := io.ReadAll(made)
+	if err != nil || status != http.StatusCreated || !strings.Contains(string(text), `"secret":"whsec_`) {
+		t.Fatalf("a new hook: %d %s %v", status, text, err)
 	}
 	requireStatus(t, p, "/docs", http.StatusOK)
 	requireStatus(t, p, "/openapi.json", http.StatusOK)
 	requireStatus(t, p, "/nothing", http.StatusNotFound)
 	requireStatus(t, p, "/healthz", http.StatusOK)
 
-	stream := bufio.NewScanner(call(http.MethodGet, "/api/v2/events", "", "text/event-stream").Body)
+	_, feed := call(http.MethodGet, "/api/v2/events", "", "text/event-stream")
+	stream := bufio.NewScanner(feed)
 	p.paste()
 	for stream.Scan() && !strings.Contains(stream.Text(), `"trigger_id":"role.created"`) {
 		t.Log(stream.Text())
