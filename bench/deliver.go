@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/listener"
 )
 
 // counter counts deliveries down to none.
@@ -48,10 +49,10 @@ type delivered struct {
 
 // deliver runs the engine over a backlog until every delivery is settled. It polls the cursors only once all hooks have
 // run, so that looking costs nothing while there is work.
-func (b *bench) deliver(ctx context.Context, l backlog, reg *db.Hooks, c *counter) (d delivered, err error) {
+func (b *bench) deliver(ctx context.Context, l backlog, reg *db.Hooks, c *counter, options ...func(*listener.Config)) (d delivered, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, errSlow)
 	defer cancel()
-	e, err := b.prepareEngine(ctx, l.slot, reg)
+	e, err := b.prepareEngine(ctx, l.slot, reg, options...)
 	if err != nil {
 		return d, err
 	}

@@ -65,11 +65,11 @@ type engine struct {
 }
 
 // prepareEngine opens the engine at base, with hooks that want all that waits there.
-func (b *bench) prepareEngine(ctx context.Context, base string, reg *db.Hooks) (*engine, error) {
+func (b *bench) prepareEngine(ctx context.Context, base string, reg *db.Hooks, options ...func(*listener.Config)) (*engine, error) {
 	if err := b.resetEngine(ctx, base); err != nil {
 		return nil, err
 	}
-	e, err := b.openEngine(ctx, reg)
+	e, err := b.openEngine(ctx, reg, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +81,13 @@ func (b *bench) prepareEngine(ctx context.Context, base string, reg *db.Hooks) (
 	return e, nil
 }
 
-func (b *bench) openEngine(ctx context.Context, reg *db.Hooks) (*engine, error) {
+func (b *bench) openEngine(ctx context.Context, reg *db.Hooks, options ...func(*listener.Config)) (*engine, error) {
 	e := &engine{owning: make(chan time.Time, 1), ended: make(chan error, 1)}
 	replicationURL, err := b.replicationURL()
 	if err != nil {
 		return nil, err
 	}
-	e.listener, err = listener.Open(ctx, listener.Config{
+	config := listener.Config{
 		DatabaseURL: b.url, ReplicationURL: replicationURL, Group: group, Hooks: reg, Logger: b.log, HookConnections: hookConnections,
 		Trace: listener.Trace{Owning: func(int64) {
 			select {
@@ -95,7 +95,11 @@ func (b *bench) openEngine(ctx context.Context, reg *db.Hooks) (*engine, error) 
 			default: // a second term: the first one broke, which owned or the wait will say
 			}
 		}},
-	})
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	e.listener, err = listener.Open(ctx, config)
 	return e, err
 }
 

@@ -16,7 +16,7 @@ type metric struct {
 }
 
 func metrics() []metric {
-	return []metric{backlogMetric(), riverMetric(), txHookMetric(), manyHooksMetric(), liveMetric(), writeMetric(), followMetric(), bigTxMetric()}
+	return []metric{backlogMetric(), riverMetric(), txHookMetric(), manyHooksMetric(), liveMetric(), writeMetric(), followMetric(), bigTxMetric(), webhookMetric()}
 }
 
 // choose takes the metrics of which the name or a figure matches.

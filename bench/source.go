@@ -19,11 +19,11 @@ func (b *bench) createTables(ctx context.Context) error {
 		`create table bench.bare_roles (like auth.roles including all, foreign key (tenant_id) references auth.tenants on delete cascade)`,
 		`create table bench.effects (role_id text not null, at timestamptz not null default now())`,
 		fmt.Sprintf(`insert into auth.tenants (id) select 't' || i from generate_series(0, %d) i`, tenants-1),
-		`create procedure bench.write_roles(p_prefix text, p_first int, p_last int) language plpgsql as $$
+		`create procedure bench.write_roles(p_prefix text, p_first int, p_last int, p_tenants int) language plpgsql as $$
 			begin
 				for i in p_first..p_last loop
 					insert into auth.roles (tenant_id, id, name, description, metadata)
-					values ('t' || i % ` + fmt.Sprint(tenants) + `, 'rol_' || p_prefix || '_' || i, 'Role ' || p_prefix || ' ' || i, 'May read and write some things', '{"locale": "en", "groups": ["a", "b"]}');
+					values ('t' || i % p_tenants, 'rol_' || p_prefix || '_' || i, 'Role ' || p_prefix || ' ' || i, 'May read and write some things', '{"locale": "en", "groups": ["a", "b"]}');
 					commit;
 				end loop;
 			end $$`,
@@ -57,6 +57,11 @@ const backlogWriters = 4
 // round has a backlog of its own for the same reason: no side reads what another run left. The source commits
 // asynchronously, which its readers can't tell.
 func (b *bench) writeBacklog(ctx context.Context, n int) (backlog, error) {
+	return b.writeBacklogOf(ctx, n, tenants)
+}
+
+// writeBacklogOf is writeBacklog with the rows of so many tenants, of which t0 is the first.
+func (b *bench) writeBacklogOf(ctx context.Context, n, tenants int) (backlog, error) {
 	l := backlog{slot: "bench_base", events: n}
 	if err := b.empty(ctx); err != nil {
 		return l, err
@@ -67,7 +72,7 @@ func (b *bench) writeBacklog(ctx context.Context, n int) (backlog, error) {
 	g, writing := errgroup.WithContext(ctx)
 	for w := range backlogWriters {
 		g.Go(func() error {
-			return b.writeRoles(writing, fmt.Sprintf("w%d", w), n*w/backlogWriters+1, n*(w+1)/backlogWriters)
+			return b.writeRoles(writing, fmt.Sprintf("w%d", w), n*w/backlogWriters+1, n*(w+1)/backlogWriters, tenants)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -77,10 +82,10 @@ func (b *bench) writeBacklog(ctx context.Context, n int) (backlog, error) {
 	if l.end, err = b.walPosition(ctx); err != nil {
 		return l, err
 	}
-	return l, b.writeRoles(ctx, "marker", 1, 1)
+	return l, b.writeRoles(ctx, "marker", 1, 1, tenants)
 }
 
-func (b *bench) writeRoles(ctx context.Context, prefix string, first, last int) error {
+func (b *bench) writeRoles(ctx context.Context, prefix string, first, last, tenants int) error {
 	conn, err := b.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("write the backlog: %w", err)
@@ -89,7 +94,7 @@ func (b *bench) writeRoles(ctx context.Context, prefix string, first, last int) 
 	if _, err := conn.Exec(ctx, `set synchronous_commit = off`); err != nil {
 		return fmt.Errorf("write the backlog: %w", err)
 	}
-	if _, err := conn.Exec(ctx, `call bench.write_roles($1, $2, $3)`, prefix, first, last); err != nil {
+	if _, err := conn.Exec(ctx, `call bench.write_roles($1, $2, $3, $4)`, prefix, first, last, tenants); err != nil {
 		return fmt.Errorf("write the backlog: %w", err)
 	}
 	if _, err := conn.Exec(ctx, `set synchronous_commit = on`); err != nil {

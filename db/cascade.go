@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/lazytx"
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
@@ -95,8 +96,12 @@ func takenPermissions(set *hooks.Set[RoleRef, PermissionRef], where string, args
 
 // lockRows orders by the keys, which are among a table's first four columns, so that two deletes lock in one order.
 func lockRows[Row any](ctx context.Context, tx *lazytx.Tx, table, where string, args []any) ([]Row, error) {
+	return readRows[Row](ctx, tx, table, where, "for update", args)
+}
+
+func readRows[Row any](ctx context.Context, from dbsqlc.DBTX, table, where, lock string, args []any) ([]Row, error) {
 	columns := strings.Join(rowtext.Columns(reflect.TypeFor[Row]()), ", ")
-	rows, err := tx.Query(ctx, fmt.Sprintf("select %s from %s where %s order by 1, 2, 3, 4 for update", columns, table, where), args...)
+	rows, err := from.Query(ctx, fmt.Sprintf("select %s from %s where %s order by 1, 2, 3, 4 %s", columns, table, where, lock), args...)
 	if err != nil {
 		return nil, err
 	}

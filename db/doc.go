@@ -12,6 +12,9 @@
 //	store, err := db.Open(ctx, db.Config{DatabaseURL: url, Hooks: reg})
 //	role, err := store.Roles.Create(ctx, "acme", db.CreateRole{Name: "editor"})
 //
+// Writes of users ask a tenant's synchronous webhooks first, by the [Asker] in [Config]: ask.go is what is asked, asks.go when,
+// and user_asks.go has the writes.
+//
 // A write is one transaction unless [Store.InTx] or [Store.With] puts it into a larger one. Its errors are typed:
 // [ErrNotFound], [Conflict], [Invalid], and, from the hooks, hooks.Rejection and hooks.Fault; errors.As and errors.Is
 // find them. Nothing is written when a write fails.

@@ -76,6 +76,9 @@ func typed(err error, entity string) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	if pg.Code == notAsked {
+		return notAskedError(pg.Message)
+	}
 	if err := sqlHookError(pg); err != nil {
 		return err
 	}

@@ -28,6 +28,12 @@ type env struct {
 
 func open(t *testing.T, register func(*db.Hooks)) *env {
 	t.Helper()
+	return openAsking(t, register, nil)
+}
+
+// openAsking has an asker made for the database.
+func openAsking(t *testing.T, register func(*db.Hooks), asker func(*pgxpool.Pool) db.Asker) *env {
+	t.Helper()
 	d := pgtest.New(t)
 	e := &env{sql: d.Pool(t), wire: &wire{}, url: d.URL}
 	reg := db.NewHooks()
@@ -35,7 +41,11 @@ func open(t *testing.T, register func(*db.Hooks)) *env {
 		register(reg)
 	}
 	var err error
-	e.Store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL, Hooks: reg, Tracer: e.wire})
+	cfg := db.Config{DatabaseURL: d.URL, Hooks: reg, Tracer: e.wire}
+	if asker != nil {
+		cfg.Asker = asker(e.sql)
+	}
+	e.Store, err = db.Open(t.Context(), cfg)
 	ok(t, err)
 	t.Cleanup(e.Close)
 	e.exec(t, `insert into auth.tenants (id) values ('acme'), ('globex')`)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/lazytx"
 )
 
 // Repository reads and writes one entity. ID is its key within a tenant, Create and Update what a caller gives. All of
@@ -35,6 +36,7 @@ type entity[Row, ID, Create, Update any] struct {
 	keep      func(row *Row, was Row)              // restores what hooks can't change
 	normalize func(*Row) error                     // before the hooks, and again after them
 	takes     func(tenantID string, id ID) []taken // rows that a delete takes along; nil: none that are hooked
+	asks      triggers                             // whose synchronous webhooks are asked before a write
 
 	get, lock func(*queries, context.Context, string, ID) (Row, error)
 	insert    func(*queries, context.Context, Row) (Row, error)
@@ -57,7 +59,7 @@ func (r *Repository[Row, ID, Create, Update]) Get(ctx context.Context, tenantID 
 // one round trip. Errors: [Conflict], [Invalid], [ErrSuppressed], hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.
 func (r *Repository[Row, ID, Create, Update]) Create(ctx context.Context, tenantID string, in Create) (Row, error) {
 	return inWrite(ctx, r.s, r.e.action(hooks.Insert, "create"), func(ctx context.Context, w *write) (Row, error) {
-		return r.e.insertRow(ctx, w, tenantID, in)
+		return r.e.insertRow(ctx, w, tenantID, in, permit[Row]{})
 	})
 }
 
@@ -65,7 +67,7 @@ func (r *Repository[Row, ID, Create, Update]) Create(ctx context.Context, tenant
 // see what is really being changed: two round trips. Errors as [Repository.Create], and [ErrNotFound].
 func (r *Repository[Row, ID, Create, Update]) Update(ctx context.Context, tenantID string, id ID, in Update) (Row, error) {
 	return inWrite(ctx, r.s, r.e.action(hooks.Update, "update"), func(ctx context.Context, w *write) (Row, error) {
-		return r.e.updateRow(ctx, w, tenantID, id, in)
+		return r.e.updateRow(ctx, w, tenantID, id, in, permit[Row]{})
 	})
 }
 
@@ -73,7 +75,7 @@ func (r *Repository[Row, ID, Create, Update]) Update(ctx context.Context, tenant
 // of the hooked rows that it takes along, locked too. Errors as [Repository.Update].
 func (r *Repository[Row, ID, Create, Update]) Delete(ctx context.Context, tenantID string, id ID) error {
 	_, err := inWrite(ctx, r.s, r.e.action(hooks.Delete, "delete"), func(ctx context.Context, w *write) (int64, error) {
-		return r.e.deleteRow(ctx, w, tenantID, id)
+		return r.e.deleteRow(ctx, w, tenantID, id, permit[Row]{})
 	})
 	return err
 }
@@ -82,19 +84,22 @@ func (e *entity[Row, ID, Create, Update]) action(op hooks.Operation, verb string
 	return action{operation: op, table: e.list.table, verb: verb, entity: e.name}
 }
 
-func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *write, tenantID string, in Create) (Row, error) {
+func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *write, tenantID string, in Create, p permit[Row]) (Row, error) {
 	row, err := e.settle(e.create(tenantID, now(), in), e.hooked(hooks.Insert), func(row *Row) error {
 		return e.hooks.RunBeforeCreate(ctx, w.tx, row)
 	})
 	if err != nil {
 		return row, err
 	}
-	return stored(e.insert(e.last(w), ctx, row))
+	return stored(e.insert(e.last(w, check(e.asks.create, tenantID, p)...), ctx, row))
 }
 
-func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *write, tenantID string, id ID, in Update) (Row, error) {
+func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *write, tenantID string, id ID, in Update, p permit[Row]) (Row, error) {
 	old, err := e.lock(w.step(), ctx, tenantID, id)
 	if err != nil {
+		return old, err
+	}
+	if err := p.about(old); err != nil {
 		return old, err
 	}
 	row := old
@@ -105,17 +110,20 @@ func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	return stored(e.change(e.last(w), ctx, row))
+	return stored(e.change(e.last(w, check(e.asks.update, tenantID, p)...), ctx, row))
 }
 
-func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *write, tenantID string, id ID) (int64, error) {
+func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *write, tenantID string, id ID, p permit[Row]) (int64, error) {
 	var along []taken
 	if e.takes != nil {
 		along = e.takes(tenantID, id)
 	}
-	if e.hooked(hooks.Delete) || anyHooked(along) {
+	if e.hooked(hooks.Delete) || anyHooked(along) || p.rows != nil {
 		row, err := e.lock(w.step(), ctx, tenantID, id)
 		if err != nil {
+			return 0, err
+		}
+		if err := e.stillAbout(ctx, w, tenantID, id, row, p); err != nil {
 			return 0, err
 		}
 		if err := e.hooks.RunBeforeDelete(ctx, w.tx, row); err != nil {
@@ -125,19 +133,31 @@ func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *writ
 			return 0, err
 		}
 	}
-	n, err := e.remove(e.last(w), ctx, tenantID, id)
+	n, err := e.remove(e.last(w, check(e.asks.remove, tenantID, p)...), ctx, tenantID, id)
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
 	return n, err
 }
 
-// last is what ends a write. What is not published needs no stamp.
-func (e *entity[Row, ID, Create, Update]) last(w *write) *queries {
+// stillAbout is p.about with the rows that go with the one that is deleted, locked too.
+func (e *entity[Row, ID, Create, Update]) stillAbout(ctx context.Context, w *write, tenantID string, id ID, row Row, p permit[Row]) error {
+	if p.rows == nil {
+		return nil
+	}
+	along, err := lockRows[Row](ctx, w.tx, e.list.table, e.asks.along, []any{tenantID, id})
+	if err != nil {
+		return err
+	}
+	return p.about(append([]Row{row}, along...)...)
+}
+
+// last is what ends a write. What is not published needs no stamp, and nobody is asked about it.
+func (e *entity[Row, ID, Create, Update]) last(w *write, checks ...lazytx.Statement) *queries {
 	if e.hooks == nil {
 		return w.lastUnstamped()
 	}
-	return w.last()
+	return w.last(checks...)
 }
 
 func (e *entity[Row, ID, Create, Update]) hooked(op hooks.Operation) bool {

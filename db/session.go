@@ -16,6 +16,7 @@ type session struct {
 	pool  *pgxpool.Pool
 	conn  Conn // nil: every write is a transaction of its own
 	watch *watcher
+	asks  *asks
 }
 
 // reader is what reads go to.
@@ -75,8 +76,11 @@ func (s *session) write(ctx context.Context) (*write, error) {
 // step gives the queries for a statement that others follow.
 func (w *write) step() *dbsqlc.Queries { return dbsqlc.New(w.tx) }
 
-// last gives the queries for the statement that ends the write: stamp, statement and commit are one round trip.
-func (w *write) last() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last(w.stamp)) }
+// last gives the queries for the statement that ends the write: what has to hold for it, stamp, statement and commit are one
+// round trip.
+func (w *write) last(checks ...lazytx.Statement) *dbsqlc.Queries {
+	return dbsqlc.New(w.tx.Last(append(checks, w.stamp)...))
+}
 
 // lastUnstamped is last for tables that are not published.
 func (w *write) lastUnstamped() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last()) }
@@ -84,9 +88,14 @@ func (w *write) lastUnstamped() *dbsqlc.Queries { return dbsqlc.New(w.tx.Last())
 // inWrite runs fn, which ends with w.last(), or without where there is nothing to write; after an error all of it is
 // rolled back. fn's context carries the write's span.
 func inWrite[T any](ctx context.Context, s *session, a action, fn func(context.Context, *write) (T, error)) (T, error) {
+	return watched(ctx, s, a, func(ctx context.Context) (T, error) { return doWrite(ctx, s, fn) })
+}
+
+// watched makes all that fn does, which may be several attempts, one write for those who watch and for the error's text.
+func watched[T any](ctx context.Context, s *session, a action, fn func(context.Context) (T, error)) (T, error) {
 	began := time.Now()
 	ctx, span := s.watch.begin(ctx, a)
-	out, err := doWrite(ctx, s, fn)
+	out, err := fn(ctx)
 	err = failed(err, a.verb, a.entity)
 	s.watch.end(span, a, began, err)
 	return out, err

@@ -23,6 +23,8 @@ type Config struct {
 	TracerProvider trace.TracerProvider
 	// Trace gets what happens.
 	Trace Trace
+	// Asker asks the synchronous webhooks. nil: a write that one has to be asked about fails with ErrNotAsked.
+	Asker Asker
 }
 
 // Store is the repositories on a pool of connections: each write is a transaction of its own.
@@ -54,6 +56,7 @@ type repositories struct {
 	HookSecrets     *HookSecrets
 
 	watch *watcher
+	asks  *asks
 }
 
 func newRepositories(s *session, h *Hooks) repositories {
@@ -71,6 +74,7 @@ func newRepositories(s *session, h *Hooks) repositories {
 		TenantHooks:     newTenantHooks(s),
 		HookSecrets:     &HookSecrets{s: s},
 		watch:           s.watch,
+		asks:            s.asks,
 	}
 }
 
@@ -90,6 +94,7 @@ func (r repositories) on(s *session) repositories {
 		TenantHooks:     r.TenantHooks.on(s),
 		HookSecrets:     &HookSecrets{s: s},
 		watch:           r.watch,
+		asks:            r.asks,
 	}
 }
 
@@ -133,7 +138,7 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{repositories: newRepositories(&session{pool: pool, watch: newWatcher(cfg)}, cfg.Hooks), pool: pool}, nil
+	return &Store{repositories: newRepositories(&session{pool: pool, watch: newWatcher(cfg), asks: newAsks(cfg.Asker)}, cfg.Hooks), pool: pool}, nil
 }
 
 // Close gives the connections back. Writes that still run fail.
@@ -179,7 +184,7 @@ func (r repositories) with(conn Conn) *Tx {
 	if tx, ok := conn.(*Tx); ok {
 		conn = tx.Conn
 	}
-	return &Tx{repositories: r.on(&session{conn: conn, watch: r.watch}), Conn: conn}
+	return &Tx{repositories: r.on(&session{conn: conn, watch: r.watch, asks: r.asks}), Conn: conn}
 }
 
 // LSN is a point in the log at or after the commit of every write that returned before the call; a listener's WaitFor takes it.

@@ -79,7 +79,8 @@ type UpdateUser struct {
 	AppMetadata   Optional[json.RawMessage] `json:"app_metadata"`
 }
 
-// Users is the repository of users. Deleting one takes its roles, its linked identities and their roles along.
+// Users is the repository of users. Deleting one takes its roles, its linked identities and their roles along. Synchronous
+// webhooks are asked before a write, see [Asker].
 type Users struct {
 	Repository[User, string, CreateUser, UpdateUser]
 }
@@ -128,6 +129,7 @@ func newUsers(s *session, h *Hooks) *Users {
 				object("user", "user_metadata", &u.UserMetadata), object("user", "app_metadata", &u.AppMetadata),
 			)
 		},
+		asks: triggers{create: askCreate, update: askUpdate, remove: askDelete, along: "tenant_id = $1 and user_id in " + linkedTo},
 		takes: func(tenantID, id string) []taken {
 			return []taken{
 				takenRows(h.Users, "tenant_id = $1 and user_id in "+linkedTo, tenantID, id).holding(),
@@ -147,19 +149,20 @@ func newUsers(s *session, h *Hooks) *Users {
 }
 
 func createUser(tenantID string, now time.Time, in CreateUser) User {
-	provider := cmp.Or(in.Provider, "auth0")
 	return User{
-		TenantID: tenantID, UserID: idOr(in.UserID, provider+"|"),
+		TenantID: tenantID, UserID: userID(in),
 		Email: in.Email, EmailVerified: in.EmailVerified, Username: in.Username,
 		PhoneNumber: in.PhoneNumber, PhoneVerified: in.PhoneVerified,
 		Name: in.Name, GivenName: in.GivenName, FamilyName: in.FamilyName, MiddleName: in.MiddleName, Nickname: in.Nickname,
 		Picture: in.Picture, Profile: in.Profile, Website: in.Website, Gender: in.Gender, Birthdate: in.Birthdate,
 		Zoneinfo: in.Zoneinfo, Locale: in.Locale, Address: in.Address,
-		Provider: provider, Connection: cmp.Or(in.Connection, "Username-Password-Authentication"), IsSocial: in.IsSocial,
+		Provider: cmp.Or(in.Provider, "auth0"), Connection: cmp.Or(in.Connection, "Username-Password-Authentication"), IsSocial: in.IsSocial,
 		ProfileData: in.ProfileData, LinkedTo: in.LinkedTo, Blocked: in.Blocked, Multifactor: in.Multifactor,
 		UserMetadata: in.UserMetadata, AppMetadata: in.AppMetadata, CreatedAt: now, UpdatedAt: now,
 	}
 }
+
+func userID(in CreateUser) string { return idOr(in.UserID, cmp.Or(in.Provider, "auth0")+"|") }
 
 func updateUser(u *User, now time.Time, in UpdateUser) {
 	in.Email.applyNull(&u.Email)

@@ -6,6 +6,7 @@ type Load struct {
 	Backlog  int64 // events that are stored and not yet given to the lanes
 	InFlight int   // deliveries that the lanes have, and that are not settled
 	Running  int   // hooks that run
+	Requests int   // of webhooks that are under way
 }
 
 // Load says what this process has in hand.
@@ -14,7 +15,7 @@ func (l *Listener) Load() Load {
 	if t == nil {
 		return Load{}
 	}
-	load := Load{Epoch: t.epoch}
+	load := Load{Epoch: t.epoch, Requests: int(t.requests.Load())}
 	s := t.settler
 	s.mu.Lock()
 	load.InFlight = s.inFlight

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -43,6 +44,9 @@ type HookStatus struct {
 	Dead   int64     `json:"dead"`
 	Since  time.Time `json:"since"`
 }
+
+// IsWebhook reports whether the hook is a tenant's webhook: Table is then webhook/<tenant>, and Hook its id.
+func (h HookStatus) IsWebhook() bool { return strings.HasPrefix(h.Table, webhookPrefix) }
 
 // RatesSince fills in the hooks' rates from an earlier look.
 func (s *Status) RatesSince(before Status, passed time.Duration) {

@@ -88,7 +88,6 @@ type logRows struct {
 }
 
 func (r *logRows) add(s *sent) {
-	stamp := s.ev.Stamp()
 	kind, description := "success_hook", "webhook "+s.hook.TriggerID+" delivered"
 	if s.run.Err != nil {
 		kind, description = "failed_hook", "webhook "+s.hook.TriggerID+" failed: "+shortText(s.run.Err.Error())
@@ -103,7 +102,7 @@ func (r *logRows) add(s *sent) {
 	r.tenants, r.ids, r.types = append(r.tenants, s.hook.TenantID), append(r.ids, newLogID()), append(r.types, kind)
 	r.dates, r.descriptions = append(r.dates, s.run.Began), append(r.descriptions, description)
 	r.users = append(r.users, userOf(s))
-	r.ips, r.agents, r.client = append(r.ips, stamp.IP), append(r.agents, stamp.UserAgent), append(r.client, stamp.ClientID)
+	r.ips, r.agents, r.client = append(r.ips, s.stamp.IP), append(r.agents, s.stamp.UserAgent), append(r.client, s.stamp.ClientID)
 	r.details = append(r.details, string(details))
 }
 

@@ -96,7 +96,7 @@ func (q *webhookQueue) request(ctx, sendCtx context.Context, ev *hooks.Event, bo
 		}
 	}
 	endHookSpan(d.span, r, nil)
-	s := &sent{hook: hook, ev: ev, eventID: bodies.EventID(), attempt: attempt, run: r, answer: answer.Attempt()}
+	s := &sent{hook: hook, ev: ev, stamp: bodies.Stamp(), eventID: bodies.EventID(), attempt: attempt, run: r, answer: answer.Attempt()}
 	if err := q.judged(ctx, hook, verdict, s); err != nil {
 		return nil, r, err
 	}
@@ -173,6 +173,7 @@ func (q *webhookQueue) switchOff(ctx context.Context, hook *sender.Hook, reason 
 type sent struct {
 	hook    *sender.Hook
 	ev      *hooks.Event
+	stamp   hooks.Stamp
 	eventID string
 	attempt int
 	run     Run

@@ -27,6 +27,7 @@ type Listener struct {
 	retries       *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	latency       *prometheus.HistogramVec
+	webhooks      webhooks
 	now           gauges
 
 	byHook sync.Map // *hooks.After to *series: looking labels up for each delivery would cost more
@@ -53,13 +54,14 @@ func NewListener(group string) *Listener {
 		duration:      histogram("hook_duration_seconds", "How long an after-hook ran, without its commit.", durations(), labels, "table", "hook"),
 		latency: histogram("commit_to_hook_seconds", "From an event's commit, by the server's clock, to the first call of the hook, by this process' clock.",
 			durations(), labels, "table", "hook"),
-		now: newGauges(labels),
+		webhooks: newWebhooks(labels),
+		now:      newGauges(labels),
 	}
 }
 
 // Trace is for listener.Config; listener.JoinTraces puts it beside another.
 func (l *Listener) Trace() listener.Trace {
-	return listener.Trace{Stored: l.stored, Ingested: l.ingested, Ran: l.ran}
+	return listener.Trace{Stored: l.stored, Ingested: l.ingested, Ran: l.ran, Sent: l.webhooks.sent}
 }
 
 // Watch has a listener asked at each scrape. Without it there is only what the listener's trace tells.
@@ -117,7 +119,7 @@ func (l *Listener) of(hook *hooks.After) *series {
 }
 
 func (l *Listener) counted() []prometheus.Collector {
-	return []prometheus.Collector{l.events, l.batchEvents, l.batchDuration, l.runs, l.retries, l.duration, l.latency}
+	return []prometheus.Collector{l.events, l.batchEvents, l.batchDuration, l.runs, l.retries, l.duration, l.latency, l.webhooks.requests, l.webhooks.duration, l.webhooks.latency}
 }
 
 // Describe implements [prometheus.Collector].

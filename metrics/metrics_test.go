@@ -37,10 +37,13 @@ func busy(t *testing.T) (*prometheus.Registry, *metrics.Listener, *source) {
 	t.Helper()
 	w, l := metrics.NewStore(), metrics.NewListener("")
 	s := &source{
-		load: listener.Load{Epoch: 7, Backlog: 5, InFlight: 3, Running: 2},
+		load: listener.Load{Epoch: 7, Backlog: 5, InFlight: 3, Running: 2, Requests: 9},
 		status: listener.Status{WALState: "extended", LagBytes: 100, Retained: 200, Hooks: []listener.HookStatus{
 			{Table: "auth.roles", Hook: "audit", Lag: 4, Behind: 1.5, Retry: 1, Held: 2, Dead: 3},
 			{Table: "auth.roles", Hook: "audit", Lag: 1000}, // a run beside it
+			{Table: "webhook/acme", Hook: "hook_1", Status: "active", Lag: 7, Behind: 2, Retry: 1, Held: 2},
+			{Table: "webhook/else", Hook: "hook_2", Status: "active", Lag: 5, Behind: 3, Retry: 1, Dead: 4},
+			{Table: "webhook/else", Hook: "hook_3", Status: "paused", Lag: 1000},
 		}},
 	}
 	l.Watch(s)
@@ -58,6 +61,9 @@ func busy(t *testing.T) (*prometheus.Registry, *metrics.Listener, *source) {
 	trace.Ran(listener.Run{Hook: hook, Event: event(1), Began: now, Took: time.Millisecond})
 	trace.Ran(listener.Run{Hook: hook, Event: event(1), Began: now.Add(-time.Hour), Took: time.Millisecond, Err: errors.New("x"), Retry: now})
 	trace.Ran(listener.Run{Hook: hook, Event: event(2), Began: now, Took: time.Millisecond, Err: errors.New("x"), Dead: true})
+	trace.Sent(listener.Sent{TenantID: "acme", HookID: "hook_1", Event: event(1), Attempt: 1, Began: now, Took: time.Millisecond, Code: 204})
+	trace.Sent(listener.Sent{TenantID: "acme", HookID: "hook_1", Event: event(1), Attempt: 1, Began: now, Took: time.Millisecond, Code: 503, Err: errors.New("x")})
+	trace.Sent(listener.Sent{TenantID: "else", HookID: "hook_2", Event: event(1), Attempt: 2, Began: now, Took: time.Millisecond, Err: errors.New("x"), Dead: true})
 	return reg, l, s
 }
 
@@ -88,6 +94,16 @@ func TestValues(t *testing.T) {
 		`commit_to_hook_seconds group=default hook=audit table=auth.roles`:                       2,
 		`write_duration_seconds operation=insert outcome=done table=auth.roles`:                  1,
 		`before_hook_duration_seconds hook=check operation=insert outcome=done table=auth.roles`: 1,
+		`webhook_requests_total code=2xx group=default outcome=done`:                             1,
+		`webhook_requests_total code=5xx group=default outcome=retry`:                            1,
+		`webhook_requests_total code=none group=default outcome=dead`:                            1,
+		`webhook_request_duration_seconds group=default`:                                         3,
+		`commit_to_webhook_seconds group=default`:                                                2,
+		`webhook_requests_running group=default`:                                                 9,
+		`hook_lag_events group=default hook=* table=webhook`:                                     7,
+		`hook_lag_seconds group=default hook=* table=webhook`:                                    3,
+		`deliveries group=default hook=* state=retry table=webhook`:                              2,
+		`deliveries group=default hook=* state=dead table=webhook`:                               4,
 		`owner group=default`:                                              1,
 		`epoch group=default`:                                              7,
 		`dispatch_backlog_events group=default`:                            5,

@@ -14,7 +14,7 @@ const statusTimeout = 5 * time.Second
 
 // gauges are read at each scrape: the first ones from the process' memory, those from statusUp on from Postgres.
 type gauges struct {
-	owner, epoch, backlog, inFlight, running *prometheus.Desc
+	owner, epoch, backlog, inFlight, running, requests *prometheus.Desc
 
 	statusUp                       *prometheus.Desc
 	slotLag, slotRetained, slotWAL *prometheus.Desc
@@ -32,6 +32,7 @@ func newGauges(labels prometheus.Labels) gauges {
 		backlog:  gauge("dispatch_backlog_events", "Events that are stored and not yet given to the lanes."),
 		inFlight: gauge("deliveries_in_flight", "Deliveries that the lanes have and that are not settled."),
 		running:  gauge("hooks_running", "After-hooks that run at this moment."),
+		requests: gauge("webhook_requests_running", "Requests of webhooks that are under way at this moment."),
 
 		statusUp:     gauge("status_up", "Whether the group's status could be read from Postgres: without it the metrics of slot, hook lag and deliveries are missing."),
 		slotLag:      gauge("slot_lag_bytes", "How far the stored position is behind the end of the write-ahead log."),
@@ -45,7 +46,7 @@ func newGauges(labels prometheus.Labels) gauges {
 
 func (g gauges) describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		g.owner, g.epoch, g.backlog, g.inFlight, g.running,
+		g.owner, g.epoch, g.backlog, g.inFlight, g.running, g.requests,
 		g.statusUp, g.slotLag, g.slotRetained, g.slotWAL, g.hookLag, g.hookBehind, g.deliveries,
 	} {
 		to <- d
@@ -62,6 +63,7 @@ func (g gauges) collect(s Source, to chan<- prometheus.Metric) {
 	send(g.backlog, float64(load.Backlog))
 	send(g.inFlight, float64(load.InFlight))
 	send(g.running, float64(load.Running))
+	send(g.requests, float64(load.Requests))
 
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
@@ -79,16 +81,37 @@ func (g gauges) status(s listener.Status, send func(*prometheus.Desc, float64, .
 		send(g.slotWAL, oneIf(s.WALState == state), state)
 	}
 	send(g.slotWAL, oneIf(s.WALState == ""), "missing")
-	for i, h := range s.Hooks {
-		if i > 0 && h.Table == s.Hooks[i-1].Table && h.Hook == s.Hooks[i-1].Hook {
-			continue // a run beside the hook's ordinary one, which comes first
-		}
+	for _, h := range together(s.Hooks) {
 		send(g.hookLag, float64(h.Lag), h.Table, h.Hook)
 		send(g.hookBehind, h.Behind, h.Table, h.Hook)
 		send(g.deliveries, float64(h.Retry), h.Table, h.Hook, "retry")
 		send(g.deliveries, float64(h.Held), h.Table, h.Hook, "held")
 		send(g.deliveries, float64(h.Dead), h.Table, h.Hook, "dead")
 	}
+}
+
+// together makes one of all webhooks: the lag of the last one, the deliveries of all. Tenants and their hooks are no labels.
+func together(hooks []listener.HookStatus) []listener.HookStatus {
+	var some []listener.HookStatus
+	all, any := listener.HookStatus{Table: "webhook", Hook: "*"}, false
+	for i, h := range hooks {
+		switch {
+		case i > 0 && h.Table == hooks[i-1].Table && h.Hook == hooks[i-1].Hook:
+			continue // a run beside the hook's ordinary one, which comes first
+		case !h.IsWebhook():
+			some = append(some, h)
+			continue
+		}
+		any = true
+		all.Retry, all.Held, all.Dead = all.Retry+h.Retry, all.Held+h.Held, all.Dead+h.Dead
+		if h.Status == "active" {
+			all.Lag, all.Behind = max(all.Lag, h.Lag), max(all.Behind, h.Behind)
+		}
+	}
+	if any {
+		some = append(some, all)
+	}
+	return some
 }
 
 func oneIf(is bool) float64 {

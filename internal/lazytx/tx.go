@@ -100,6 +100,16 @@ func (t *Tx) Shares(other *Tx) bool { return t.line == other.line }
 // Begun reports whether the transaction has begun, so whether it was used.
 func (t *Tx) Begun() bool { return t.begun.Load() }
 
+// Open reports whether a transaction may be open on the connection, begun by whichever level.
+func (t *Tx) Open() bool {
+	l := t.line
+	if !l.call.TryLock() {
+		return true // a statement runs
+	}
+	defer l.call.Unlock()
+	return l.begun || l.foreign != nil
+}
+
 // Escaped reports whether a statement has ended the transaction, although none may: what preceded it may be committed. Ask
 // before Rollback, which gives the connection back.
 func (t *Tx) Escaped() bool {

@@ -11,92 +11,92 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// JSON makes an object of a row, its columns in order: numbers are numbers, json and jsonb are themselves, arrays are arrays,
-// timestamps with a zone are RFC 3339 in UTC, and all else is Postgres' text. Numbers have as many digits as the row. A value
-// that its type's form in JSON can't hold (NaN, infinity, years before Christ) is text. A column whose value is unknown is
-// left out; keep may leave out others, or replace a value.
-func JSON(im *hooks.Image, keep func(column string, value json.RawMessage) (json.RawMessage, bool)) (json.RawMessage, error) {
+// AppendJSON appends a row as an object, its columns in order: numbers are numbers, json and jsonb are themselves, arrays are
+// arrays, timestamps with a zone are RFC 3339 in UTC, and all else is Postgres' text. Numbers have as many digits as the row. A
+// value that its type's form in JSON can't hold (NaN, infinity, years before Christ) is text. A column whose value is unknown
+// is left out; keep may leave out others, or have a value changed.
+func AppendJSON(b []byte, im *hooks.Image, keep func(column string) (kept bool, change func(json.RawMessage) json.RawMessage)) ([]byte, error) {
 	if len(im.Values) != len(im.Shape.Columns) || len(im.Shape.Types) != len(im.Shape.Columns) {
-		return nil, fmt.Errorf("a row of %s has %d values for %d columns", im.Shape.Name(), len(im.Values), len(im.Shape.Columns))
+		return b, fmt.Errorf("a row of %s has %d values for %d columns", im.Shape.Name(), len(im.Values), len(im.Shape.Columns))
 	}
-	var b bytes.Buffer
-	b.WriteByte('{')
+	b = append(b, '{')
+	first := true
 	for i, column := range im.Shape.Columns {
 		if im.IsUnknown(i) {
 			continue
 		}
-		value := json.RawMessage("null")
-		if im.Values[i] != nil {
-			value = jsonOf(im.Values[i], im.Shape.Types[i])
-		}
-		value, kept := keep(column, value)
+		kept, change := keep(column)
 		if !kept {
 			continue
 		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
+		if !first {
+			b = append(b, ',')
 		}
-		b.Write(jsonString([]byte(column)))
-		b.WriteByte(':')
-		b.Write(value)
+		first = false
+		b = append(AppendString(b, column), ':')
+		switch text := im.Values[i]; {
+		case change != nil && text != nil:
+			b = append(b, change(appendValue(nil, text, im.Shape.Types[i]))...)
+		case text == nil:
+			b = append(b, "null"...)
+		default:
+			b = appendValue(b, text, im.Shape.Types[i])
+		}
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return append(b, '}'), nil
 }
 
-func jsonOf(text []byte, oid uint32) json.RawMessage {
+func appendValue(b, text []byte, oid uint32) []byte {
 	switch oid {
 	case pgtype.BoolOID:
 		switch string(text) {
 		case "t":
-			return json.RawMessage("true")
+			return append(b, "true"...)
 		case "f":
-			return json.RawMessage("false")
+			return append(b, "false"...)
 		}
 	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.OIDOID, pgtype.Float4OID, pgtype.Float8OID, pgtype.NumericOID:
 		if len(text) > 0 && (text[0] == '-' || text[0] >= '0' && text[0] <= '9') && json.Valid(text) {
-			return text
+			return append(b, text...)
 		}
 	case pgtype.JSONOID, pgtype.JSONBOID:
-		var b bytes.Buffer
-		if json.Compact(&b, text) == nil {
-			return b.Bytes()
+		compact := bytes.NewBuffer(b)
+		if json.Compact(compact, text) == nil {
+			return compact.Bytes()
 		}
 	case pgtype.TimestamptzOID:
 		if t, err := parseTime(text); err == nil && t.Year() >= 0 && t.Year() <= 9999 {
-			return jsonString([]byte(t.Format(time.RFC3339Nano)))
+			return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 		}
 	default:
 		if element, ok := elementOf(oid); ok {
-			if array, err := jsonArray(text, element); err == nil {
+			if array, err := appendArray(b, text, element); err == nil {
 				return array
 			}
 		}
 	}
-	return jsonString(text)
+	return AppendString(b, text)
 }
 
-func jsonArray(text []byte, element uint32) (json.RawMessage, error) {
+func appendArray(b, text []byte, element uint32) ([]byte, error) {
 	elements, err := divideArray(text, ',')
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	b := []byte{'['}
+	b = append(b, '[')
 	for i, e := range elements {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		switch {
 		case e.nested:
-			inner, err := jsonArray(e.text, element)
-			if err != nil {
-				return nil, err
+			if b, err = appendArray(b, e.text, element); err != nil {
+				return b, err
 			}
-			b = append(b, inner...)
 		case e.null:
 			b = append(b, "null"...)
 		default:
-			b = append(b, jsonOf(e.text, element)...)
+			b = appendValue(b, e.text, element)
 		}
 	}
 	return append(b, ']'), nil
@@ -120,11 +120,23 @@ func elementOf(array uint32) (element uint32, ok bool) {
 	return 0, false
 }
 
-// jsonString leaves <, > and & as they are. What isn't UTF-8, which no column of a UTF-8 database is, becomes U+FFFD.
-func jsonString(text []byte) json.RawMessage {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+// AppendString appends text as JSON has it, with <, > and & as they are. What isn't UTF-8, which no column of a UTF-8 database
+// is, becomes U+FFFD.
+func AppendString[S ~string | ~[]byte](b []byte, text S) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return appendQuoted(b, string(text))
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}
+
+func appendQuoted(b []byte, text string) []byte {
+	w := bytes.NewBuffer(b)
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(string(text)) // a string and a buffer can't fail
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	_ = e.Encode(text) // a string and a buffer can't fail
+	return bytes.TrimSuffix(w.Bytes(), []byte("\n"))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
 )
 
-func all(_ string, value json.RawMessage) (json.RawMessage, bool) { return value, true }
+func all(string) (bool, func(json.RawMessage) json.RawMessage) { return true, nil }
 
 // Values come as Postgres writes them.
 func TestJSON(t *testing.T) {
@@ -52,7 +52,7 @@ func TestJSON(t *testing.T) {
 		`row(1, 'a')`:                                  `"(1,a)"`,
 		`int4range(1, 5)`:                              `"[1,5)"`,
 	} {
-		got, err := rowtext.JSON(images(t, conn, "select "+sql+` as "v<"`)[0], all)
+		got, err := rowtext.AppendJSON(nil, images(t, conn, "select "+sql+` as "v<"`)[0], all)
 		if want := `{"v<":` + want + `}`; err != nil || string(got) != want || !json.Valid(got) {
 			t.Errorf("%s: %s, %v; want %s", sql, got, err, want)
 		}
@@ -63,17 +63,17 @@ func TestJSONLeavesColumnsOut(t *testing.T) {
 	t.Parallel()
 	im := images(t, connect(t), "select 1 as a, 2 as b, 3 as c, 4 as d")[0]
 	im.Unknown = []bool{true, false, false, false}
-	got, err := rowtext.JSON(im, func(column string, value json.RawMessage) (json.RawMessage, bool) {
+	got, err := rowtext.AppendJSON(nil, im, func(column string) (bool, func(json.RawMessage) json.RawMessage) {
 		if column == "d" {
-			value = json.RawMessage(`"four"`)
+			return true, func(json.RawMessage) json.RawMessage { return json.RawMessage(`"four"`) }
 		}
-		return value, column != "b"
+		return column != "b", nil
 	})
 	if err != nil || string(got) != `{"c":3,"d":"four"}` {
 		t.Errorf("%s, %v", got, err)
 	}
 	im.Values = im.Values[1:]
-	if _, err := rowtext.JSON(im, all); err == nil {
+	if _, err := rowtext.AppendJSON(nil, im, all); err == nil {
 		t.Error("a row that lacks a value passed")
 	}
 }

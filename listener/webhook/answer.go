@@ -43,6 +43,9 @@ func (a *Answer) Attempt() Attempt {
 	return t
 }
 
+// Mask makes text that has to do with the answer fit for logs, as [Answer.Attempt] does.
+func (a *Answer) Mask(text string) string { return a.excerpt(text) }
+
 // excerpt masks before it cuts, so that no half of a secret is left at the end.
 func (a *Answer) excerpt(text string) string {
 	for _, secret := range a.secrets {

@@ -12,22 +12,6 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/rowtext"
 )
 
-// body is the classic body, in this order.
-type body struct {
-	TenantID   *string         `json:"tenant_id"` // null for a table that has none
-	User       json.RawMessage `json:"user,omitempty"`
-	EntityName string          `json:"entity_name,omitempty"`
-	Entity     json.RawMessage `json:"entity,omitempty"`
-	TriggerID  string          `json:"trigger_id"`
-	EventID    string          `json:"event_id"`
-	OccurredAt time.Time       `json:"occurred_at"`
-	Origin     string          `json:"origin"`
-	Request    *request        `json:"request"`          // null for a write from outside
-	Writer     *writer         `json:"writer,omitempty"` // of a write from outside
-	Before     json.RawMessage `json:"before,omitempty"`
-	Changed    []string        `json:"changed,omitempty"`
-}
-
 type request struct {
 	RequestID string       `json:"request_id,omitempty"`
 	Actor     string       `json:"actor,omitempty"`
@@ -37,17 +21,13 @@ type request struct {
 	GeoIP     *hooks.GeoIP `json:"geoip,omitempty"`
 }
 
-type writer struct {
-	Role            string `json:"role"`
-	ApplicationName string `json:"application_name"`
-}
-
 // Bodies builds the bodies of one event: each once, however many hooks and attempts there are, for they share it. It is safe
 // for concurrent use. A body is the same bytes whenever and wherever it is built.
 type Bodies struct {
 	ev *hooks.Event
 
 	mu    sync.Mutex
+	stamp *hooks.Stamp
 	id    string
 	rows  *rows
 	built map[string][]byte // by trigger
@@ -65,9 +45,24 @@ func (b *Bodies) EventID() string {
 
 func (b *Bodies) eventID() string {
 	if b.id == "" {
-		b.id = EventID(b.ev)
+		b.id = eventID(b.ev, b.stampOnce().Origin)
 	}
 	return b.id
+}
+
+// Stamp is the event's, read once.
+func (b *Bodies) Stamp() hooks.Stamp {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return *b.stampOnce()
+}
+
+func (b *Bodies) stampOnce() *hooks.Stamp {
+	if b.stamp == nil {
+		stamp := b.ev.Stamp()
+		b.stamp = &stamp
+	}
+	return b.stamp
 }
 
 // Of is the body of the event for a trigger. Don't change it. It fails for an event whose columns and values don't match.
@@ -84,7 +79,7 @@ func (b *Bodies) Of(trigger string) ([]byte, error) {
 		}
 		b.rows = rows
 	}
-	text, err := marshal(b.rows.body(b.ev, b.eventID(), trigger))
+	text, err := b.build(trigger)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: body of event %d: %w", b.ev.Seq, err)
 	}
@@ -126,14 +121,11 @@ func rowsOf(ev *hooks.Event) (*rows, error) {
 
 // row leaves out columns that are secret by their name, and those whose value the log doesn't have.
 func row(ev *hooks.Event, im *hooks.Image) (json.RawMessage, error) {
-	return rowtext.JSON(im, func(column string, value json.RawMessage) (json.RawMessage, bool) {
-		switch {
-		case secretName(column):
-			return nil, false
-		case holdsForeign(ev.Table, column):
-			return withoutSecrets(value), true
+	return rowtext.AppendJSON(make([]byte, 0, 512), im, func(column string) (bool, func(json.RawMessage) json.RawMessage) {
+		if holdsForeign(ev.Table, column) {
+			return true, func(value json.RawMessage) json.RawMessage { return withoutSecrets(value) }
 		}
-		return value, true
+		return !secretName(column), nil
 	})
 }
 
@@ -174,30 +166,66 @@ func text(im *hooks.Image, column string) string {
 	return string(value)
 }
 
-func (r *rows) body(ev *hooks.Event, eventID, trigger string) *body {
-	stamp := ev.Stamp()
-	b := &body{
-		TriggerID: trigger, EventID: eventID, OccurredAt: ev.CommittedAt.UTC(), Origin: stamp.Origin,
-		Before: r.before, Changed: r.changed,
+// build writes the classic body, with more beside it, in this order: tenant_id (null for a table that has none), user, or
+// entity_name and entity, trigger_id, event_id, occurred_at, origin, request (null for a write from outside) or writer, before and
+// changed. By hand, because every delivery pays for it.
+func (b *Bodies) build(trigger string) ([]byte, error) {
+	ev, stamp := b.ev, b.stampOnce()
+	out := make([]byte, 0, 512+len(b.rows.entity)+len(b.rows.before)+len(b.rows.user))
+	member := func(name string, value []byte) {
+		if value != nil {
+			out = append(append(append(out, name...), value...), ',')
+		}
 	}
-	if ev.TenantID != "" {
-		b.TenantID = &ev.TenantID
+	text := func(name, value string) { out = append(rowtext.AppendString(append(out, name...), value), ',') }
+	out = append(out, '{')
+	if ev.TenantID == "" {
+		member(`"tenant_id":`, []byte("null"))
+	} else {
+		text(`"tenant_id":`, ev.TenantID)
 	}
 	if ev.Table == userTable && ev.Operation != hooks.Truncate {
-		b.User = r.entity
+		member(`"user":`, b.rows.entity)
 	} else {
-		b.User, b.EntityName, b.Entity = r.user, EntityName(ev.Table), r.entity
+		member(`"user":`, b.rows.user)
+		text(`"entity_name":`, EntityName(ev.Table))
+		member(`"entity":`, b.rows.entity)
 	}
+	text(`"trigger_id":`, trigger)
+	text(`"event_id":`, b.eventID())
+	out = append(ev.CommittedAt.UTC().AppendFormat(append(out, `"occurred_at":"`...), time.RFC3339Nano), '"', ',')
+	text(`"origin":`, stamp.Origin)
+	var err error
 	switch stamp.Origin {
 	case hooks.OriginApp:
-		b.Request = &request{
-			RequestID: stamp.RequestID, Actor: stamp.Actor, ClientID: stamp.ClientID,
-			IP: stamp.IP, UserAgent: stamp.UserAgent, GeoIP: stamp.GeoIP,
-		}
+		var made []byte
+		made, err = marshal(requestOf(*stamp))
+		member(`"request":`, made)
 	case hooks.OriginExternal:
-		b.Writer = &writer{Role: stamp.Role, ApplicationName: stamp.ApplicationName}
+		member(`"request":`, []byte("null"))
+		out = append(out, `"writer":{`...)
+		text(`"role":`, stamp.Role)
+		text(`"application_name":`, stamp.ApplicationName)
+		out[len(out)-1] = '}'
+		out = append(out, ',')
+	default:
+		member(`"request":`, []byte("null"))
 	}
-	return b
+	member(`"before":`, b.rows.before)
+	if len(b.rows.changed) > 0 {
+		out = append(out, `"changed":[`...)
+		for _, column := range b.rows.changed {
+			text("", column)
+		}
+		out[len(out)-1] = ']'
+		out = append(out, ',')
+	}
+	out[len(out)-1] = '}'
+	return out, err
+}
+
+func requestOf(s hooks.Stamp) *request {
+	return &request{RequestID: s.RequestID, Actor: s.Actor, ClientID: s.ClientID, IP: s.IP, UserAgent: s.UserAgent, GeoIP: s.GeoIP}
 }
 
 // marshal leaves <, > and & as they are, and has no line break at the end.

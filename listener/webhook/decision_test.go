@@ -97,6 +97,14 @@ func TestDecideTakesMetadata(t *testing.T) {
 	if d := Decide(PreUserUpdate, Deny, &Answer{Code: 200, Body: []byte(`{"user_metadata":null}`)}); !d.Allowed || d.UserMetadata != nil {
 		t.Errorf("%+v", d)
 	}
+	for _, text := range []string{`\uD800`, `\uDC00`, `\uD83D\uD83D`, `\uD83Dx`, `\uD83D\n`, `\ud83d\u0041`, `\u0000`} {
+		if d := Decide(PreUserUpdate, Deny, &Answer{Code: 200, Body: []byte(`{"user_metadata":{"a":"` + text + `"}}`)}); d.Fault == nil {
+			t.Errorf("%s: %+v", text, d)
+		}
+	}
+	if d := Decide(PreUserUpdate, Deny, &Answer{Code: 200, Body: []byte(`{"user_metadata":{"a":"\uD83D\uDE00\ud83d\ude00\u00e4"}}`)}); !d.Allowed {
+		t.Errorf("pairs: %+v", d)
+	}
 	if d := Decide(PreUserUpdate, Deny, &Answer{Code: 200, Body: []byte(`{"user_metadata":{"a":"\\u0000"}}`)}); !d.Allowed {
 		t.Errorf("an escaped backslash: %+v", d)
 	}

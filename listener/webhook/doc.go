@@ -6,6 +6,7 @@
 //
 //	id.go        the event's id and the webhook-id, the same for every attempt, restart and replay
 //	body.go      the body, built once per event and trigger; entity.go names what the event is about
+//	syncbody.go  the body of a question that is asked before a write
 //	conceal.go   what no body may contain
 //	sign.go      Standard Webhooks signatures, with several secrets while one is being replaced
 //	header.go    the headers that a hook may add

@@ -10,9 +10,11 @@ import (
 
 // EventID names an event to receivers: evt_ and 22 characters. It is made of where the change stands in the log, so it is
 // the same for every hook, attempt and replay, and whoever counts the events.
-func EventID(ev *hooks.Event) string {
+func EventID(ev *hooks.Event) string { return eventID(ev, ev.Stamp().Origin) }
+
+func eventID(ev *hooks.Event, origin string) string {
 	run := int64(0)
-	if ev.Stamp().Origin == hooks.OriginBackfill { // many rows were read at one position, and each backfill is a run of its own
+	if origin == hooks.OriginBackfill { // many rows were read at one position, and each backfill is a run of its own
 		run = ev.Run
 	}
 	return "evt_" + digest(fmt.Sprintf("%s %d %d %d %q %s %q %q", ev.CommitLSN, ev.XID, ev.Ordinal, run, ev.Table, ev.Operation, ev.TenantID, ev.Key))

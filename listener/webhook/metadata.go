@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // metadataOf takes user_metadata from an answer; it is untrusted.
@@ -15,8 +16,8 @@ func metadataOf(fields map[string]json.RawMessage) (json.RawMessage, error) {
 	if _, err := object(text); err != nil {
 		return nil, fmt.Errorf("the answer's user_metadata: %w", err)
 	}
-	if hasNUL(text) {
-		return nil, errors.New("the answer's user_metadata has a character U+0000, which Postgres doesn't store")
+	if !storable(text) {
+		return nil, errors.New("the answer's user_metadata has U+0000 or half of a surrogate pair, which Postgres doesn't store")
 	}
 	return text, nil
 }
@@ -48,16 +49,30 @@ func MergeMetadata(metadata, patch json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(merged)
 }
 
-// hasNUL looks for the escape \u0000 in valid JSON, where nothing else can make one.
-func hasNUL(text []byte) bool {
+// storable tells JSON that Postgres takes from other valid JSON: it knows no U+0000, and no half of a surrogate pair.
+func storable(text []byte) bool {
+	pending := false // the first half of a pair was the last character
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
+			if pending {
+				return false
+			}
 			continue
 		}
-		if i+6 <= len(text) && string(text[i:i+6]) == `\u0000` {
-			return true
-		}
 		i++ // what is escaped may be a backslash
+		if text[i] != 'u' {
+			if pending {
+				return false
+			}
+			continue
+		}
+		n, err := strconv.ParseUint(string(text[i+1:i+5]), 16, 16)
+		second := n >= 0xDC00 && n <= 0xDFFF
+		if err != nil || n == 0 || second != pending {
+			return false
+		}
+		pending = n >= 0xD800 && n <= 0xDBFF
+		i += 4
 	}
-	return false
+	return true
 }

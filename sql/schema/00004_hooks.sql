@@ -91,7 +91,21 @@ end $$;
 -- +goose StatementEnd
 create trigger hook_enabled before update on auth.hooks for each row when (new.enabled and not old.enabled) execute function auth.hook_enabled();
 
+-- require_asked raises LK020 unless those who were asked are all who have to be: the tenant's enabled webhooks of a trigger that
+-- is asked before a write. It stands in the write's own round trip, so a hook counts from its commit on, whoever made it.
+-- +goose StatementBegin
+create function auth.require_asked(p_tenant text, p_trigger text, p_asked text[]) returns void
+    language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if exists (select from auth.hooks h
+                where h.tenant_id = p_tenant and h.trigger_id = p_trigger and h.enabled and h.status = 'active' and h.url is not null
+                  and h.hook_id <> all (p_asked)) then
+        raise exception using errcode = 'LK020', message = p_trigger, hint = 'A synchronous webhook has to be asked before the write.';
+    end if;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 drop table auth.hook_secrets, auth.hooks;
-drop function auth.hook_enabled, auth.new_hook_id, latchkey.hooks_changed;
+drop function auth.require_asked, auth.hook_enabled, auth.new_hook_id, latchkey.hooks_changed;
 drop table latchkey.hook_changes;

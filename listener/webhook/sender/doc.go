@@ -3,5 +3,7 @@
 // write. What one request is stands in package webhook.
 //
 //	rows.go    the hooks as they are kept
+//	ask.go     asking the synchronous ones
+//	asklog.go  what auth.logs has of an answer that was none, or a no
 //	sender.go  what it takes to send, and sending
 package sender

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
@@ -21,6 +23,10 @@ type Config struct {
 	Seal Opener
 	// Tokens makes the service tokens of requests; nil: they carry none.
 	Tokens Tokens
+	// DB is where [Sender.Ask] reads the hooks and writes its lines of auth.logs; nil: it can't ask.
+	DB *pgxpool.Pool
+	// AskTimeout is the time for all webhooks that are asked about one write together. Default 10 s; 1 to 30 s.
+	AskTimeout time.Duration
 	// Invoker sends in place of Latchkey.
 	Invoker webhook.Invoker
 }
@@ -30,9 +36,10 @@ type Opener interface {
 	Open(sealed []byte, name string) ([]byte, error)
 }
 
-// Tokens makes service tokens. It may be called for each request, so it keeps those that are valid for a while.
+// Tokens makes service tokens; 0 is the usual time until they expire. It may be called for each request, so it keeps those that
+// are valid for a while.
 type Tokens interface {
-	ServiceToken(ctx context.Context, tenantID, scope string) (string, error)
+	ServiceToken(ctx context.Context, tenantID, scope string, expiresIn time.Duration) (string, error)
 }
 
 // Scope is what the service token of a request has, unless its Invoker asks for another.
@@ -60,6 +67,12 @@ func New(cfg Config) (*Sender, error) {
 			return nil, fmt.Errorf("sender: %w", err)
 		}
 		cfg.Guard = guard
+	}
+	if cfg.AskTimeout == 0 {
+		cfg.AskTimeout = webhook.SyncTimeout
+	}
+	if err := webhook.CheckSyncTimeout(cfg.AskTimeout); err != nil {
+		return nil, fmt.Errorf("sender: Config.AskTimeout: %w", err)
 	}
 	return &Sender{cfg: cfg, client: webhook.NewClient(cfg.Guard), limits: map[string]limit{}}, nil
 }
@@ -114,7 +127,7 @@ func (s *Sender) token(ctx context.Context, tenantID, scope string) (string, err
 	if scope == "" {
 		scope = Scope
 	}
-	return s.cfg.Tokens.ServiceToken(ctx, tenantID, scope)
+	return s.cfg.Tokens.ServiceToken(ctx, tenantID, scope, 0)
 }
 
 // limitOf keeps the limit of a hook as long as its rate is the same.
