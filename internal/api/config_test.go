@@ -14,6 +14,9 @@ import (
 
 const audience = "urn:test"
 
+// receiverHost is this machine by an address that no other test takes for granted to be refused.
+const receiverHost = "127.0.0.2"
+
 // config has real tokens, and webhooks that are tried by a trier.
 func (r *rig) config() api.Config {
 	r.t.Helper()
@@ -21,7 +24,7 @@ func (r *rig) config() api.Config {
 	r.ok(err)
 	r.tokens, err = token.Open(r.t.Context(), token.Config{Database: r.pool, Keys: keys, Issuer: "https://id.test/", Audience: audience, Alg: token.EdDSA, Now: r.clock.now})
 	r.ok(err)
-	guard, err := webhook.NewGuard()
+	guard, err := webhook.NewGuard(receiverHost)
 	r.ok(err)
 	r.keys = keys
 	return api.Config{

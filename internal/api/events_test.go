@@ -17,7 +17,13 @@ import (
 // listen runs a listener until the test ends.
 func (r *rig) listen() *listener.Listener {
 	r.t.Helper()
-	l, err := listener.Open(r.t.Context(), listener.Config{DatabaseURL: r.url, Hooks: db.NewHooks()})
+	return r.listenWith(listener.Config{})
+}
+
+func (r *rig) listenWith(cfg listener.Config) *listener.Listener {
+	r.t.Helper()
+	cfg.DatabaseURL, cfg.Hooks = r.url, db.NewHooks()
+	l, err := listener.Open(r.t.Context(), cfg)
 	r.ok(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
 	done := make(chan error, 1)
