@@ -50,7 +50,7 @@ func deliveryJSON(d *listener.WebhookDelivery) delivery {
 
 // Cursored is how lists are asked for that grow while they are read.
 type Cursored struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"1 to 100; 50 unless given."`
 	Cursor string `query:"cursor" maxLength:"400" doc:"The next of the page before."`
 }
 

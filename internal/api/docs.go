@@ -67,6 +67,7 @@ type (
 		Parameters                       []docsField
 		Body                             string // the schema's name
 		Answers                          []docsAnswer
+		Errors                           string // the statuses, whose body is a Problem
 	}
 	docsAnswer struct{ Status, About, Schema string }
 	docsSchema struct {
@@ -122,13 +123,19 @@ func docsOf(op *huma.Operation) docsOperation {
 	if op.RequestBody != nil && op.RequestBody.Content["application/json"] != nil {
 		d.Body = typeName(op.RequestBody.Content["application/json"].Schema)
 	}
+	var failures []string
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
+		if status >= "400" {
+			failures = append(failures, status)
+			continue
+		}
 		answer := docsAnswer{Status: status, About: op.Responses[status].Description}
 		if content := op.Responses[status].Content["application/json"]; content != nil && content.Schema != nil {
 			answer.Schema = typeName(content.Schema)
 		}
 		d.Answers = append(d.Answers, answer)
 	}
+	d.Errors = strings.Join(failures, ", ")
 	return d
 }
 

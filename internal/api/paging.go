@@ -13,7 +13,7 @@ import (
 // Paging is how lists are asked for. The framework reads embedded fields of exported types only.
 type Paging struct {
 	Page    int    `query:"page" minimum:"0" maximum:"100000" doc:"From 0."`
-	PerPage int    `query:"per_page" minimum:"1" maximum:"100" default:"50"`
+	PerPage int    `query:"per_page" minimum:"1" maximum:"100" default:"50" doc:"1 to 100; 50 unless given."`
 	Totals  bool   `query:"include_totals" doc:"Answer with an object that has start, limit, length and total beside the list."`
 	Q       string `query:"q" maxLength:"1000" doc:"field:value terms that all have to match, such as name:\"my hook\"; value* matches beginnings."`
 	Sort    string `query:"sort" maxLength:"100" doc:"field:1 or field:-1." example:"name:1"`

@@ -136,6 +136,19 @@ func (r *rig) call(token, method, path, body string, header ...string) answer {
 	return a
 }
 
+// get reads a page that needs no token and is no operation.
+func (r *rig) get(path string) answer {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.server.URL+path, nil)
+	r.ok(err)
+	resp, err := r.server.Client().Do(req)
+	r.ok(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	r.ok(err)
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
 // as calls as acme with every scope.
 func (r *rig) as(method, path, body string) answer {
 	r.t.Helper()
