@@ -36,7 +36,7 @@
 //
 // Beside it: catchup.go serves hooks that are far behind, and replays and backfills; retention.go lets the log go.
 // operator.go, replay.go and backfill.go are what an operator may ask for, in any process, and control.go is how the owner
-// takes it in. status.go and doctor.go look.
+// takes it in. status.go and doctor.go look. feed.go reads the log for one tenant, webhook_deliveries.go what became of its webhooks.
 //
 // tables.go says what the hooked tables are like, publication.go makes them ready and publishes them, recheck.go looks after them.
 // owner.go says who may do all this, handover.go how a newer program gets it, and term.go runs it for as long as that lasts.

@@ -47,6 +47,7 @@ func (r HookRun) Done() int64 { return max(0, r.Cursor-r.From+1) }
 func (r HookRun) Total() int64 { return max(0, r.To-r.From+1) }
 
 // Replay gives a stretch of the log to a hook once more, in a run of its own. It returns at once; see Run for how far it is.
+// Errors: [ForgottenError], [RefusedError].
 func (o *Operator) Replay(ctx context.Context, req ReplayRequest) (HookRun, error) {
 	h, err := o.Find(ctx, req.Hook)
 	if err != nil {
@@ -91,7 +92,7 @@ func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (f
 	var first, last int64
 	err = tx.QueryRow(ctx, `select first_seq, next_seq - 1 from latchkey.position where group_name = $1 for update`, o.group).Scan(&first, &last)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, 0, errors.New("the group has no log yet")
+		return 0, 0, refuse("the group has no log yet")
 	}
 	if err != nil {
 		return 0, 0, err
@@ -100,7 +101,7 @@ func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (f
 	if !req.From.Time.IsZero() {
 		from, err = o.atTime(ctx, tx, `select coalesce((`+seqAtTime+`), 0)`, req.From.Time)
 		if err == nil && from == 0 {
-			err = fmt.Errorf("no event was committed at or after %s", req.From.Time.Format(time.RFC3339))
+			err = refuse("no event was committed at or after %s", req.From.Time.Format(time.RFC3339))
 		}
 	}
 	if err == nil && !req.To.Time.IsZero() {
@@ -108,7 +109,7 @@ func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (f
 			(select coalesce(max(first_seq), 0) from latchkey.event_batches where group_name = $1 and committed_at <= $2)
 			and e.batch_first_seq <= (select coalesce(min(first_seq), 9223372036854775807) from latchkey.event_batches where group_name = $1 and committed_at > $2)`, req.To.Time)
 		if err == nil && to == 0 {
-			err = fmt.Errorf("no event that the log has was committed at or before %s", req.To.Time.Format(time.RFC3339))
+			err = refuse("no event that the log has was committed at or before %s", req.To.Time.Format(time.RFC3339))
 		}
 	}
 	if err != nil {
@@ -118,13 +119,13 @@ func (o *Operator) stretch(ctx context.Context, tx pgx.Tx, req ReplayRequest) (f
 	setDefault(&to, last)
 	switch {
 	case last < first:
-		return 0, 0, errors.New("the log holds no event")
+		return 0, 0, refuse("the log holds no event")
 	case from < first:
-		return 0, 0, fmt.Errorf("the log begins at event %d: what is older than the retention is gone", first)
+		return 0, 0, &ForgottenError{First: first}
 	case to > last:
-		return 0, 0, fmt.Errorf("event %d is not stored yet: the last one is %d", to, last)
+		return 0, 0, refuse("event %d is not stored yet: the last one is %d", to, last)
 	case from > to:
-		return 0, 0, fmt.Errorf("there is nothing between events %d and %d", from, to)
+		return 0, 0, refuse("there is nothing between events %d and %d", from, to)
 	}
 	return from, to, nil
 }

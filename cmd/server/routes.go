@@ -17,11 +17,12 @@ const readyWithin = 2 * time.Second
 
 // routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
 // take it over.
-// It also has the public keys of tokens.
-func routes(l *listener.Listener, issuer *token.Issuer) http.Handler {
+// Beside it are the public keys of tokens, and the management API, which answers for all that has no route here too.
+func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
 	r.Get("/.well-known/jwks.json", jwks(issuer))
+	r.Mount("/", management)
 	return r
 }
 

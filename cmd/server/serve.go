@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/metrics"
@@ -99,10 +100,18 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err := firstTenant(ctx, store); err != nil {
 		return err
 	}
+	management, err := d.management(store, keys, reg, issuer, secrets, log) //nolint:contextcheck // each request brings its own
+	if err != nil {
+		return err
+	}
+	stored := func(events []*hooks.Event) {
+		out.stored(events)
+		management.Wake()
+	}
 	l, err := listener.Open(ctx, listener.Config{
 		DatabaseURL: d.DatabaseURL, ReplicationURL: d.ReplicationURL, Group: d.Group, Hooks: reg, Logger: log,
 		Retention: s.Retention, PausedRetention: s.Hold,
-		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: out.stored, Ran: out.ran}),
+		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: stored, Ran: out.ran}),
 	})
 	if err != nil {
 		return err
@@ -110,7 +119,8 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public.server.Handler = routes(l, issuer)
+	public.server.Handler = routes(l, issuer, management)
+	public.server.RegisterOnShutdown(management.Close) // or those who follow the feed would hold it up
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {
 		private, err := listen(ctx, s.AdminAddr, "--admin-addr or LATCHKEY_ADMIN_ADDR")
@@ -134,13 +144,13 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
-// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences.
+// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, and for the management API's reads.
 func (d *database) keysPool(ctx context.Context) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(d.DatabaseURL)
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns, config.MinConns = 2, 0
+	config.MaxConns, config.MinConns = 4, 0
 	return pgxpool.NewWithConfig(ctx, config)
 }
 

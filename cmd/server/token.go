@@ -21,7 +21,7 @@ const commandLine = "latchkey-cli"
 
 // managementScopes are all that the management API asks for.
 func managementScopes() []string {
-	return []string{"read:hooks", "create:hooks", "update:hooks", "delete:hooks", "read:logs"}
+	return []string{"read:hooks", "create:hooks", "update:hooks", "delete:hooks", "read:events", "read:logs"}
 }
 
 // issuing is the flags that say what tokens look like.

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/latchkey-dev/latchkey/db"
+)
+
+// The types of the lines about calls of this API.
+const (
+	logAPISuccess = "sapi"
+	logAPIFailure = "fapi"
+)
+
+// auditDetails is what a line says of a call.
+type auditDetails struct {
+	Operation  string `json:"operation"`
+	Method     string `json:"method"`
+	Path       string `json:"path"`
+	RequestID  string `json:"request_id"`
+	Actor      string `json:"actor"`
+	StatusCode int    `json:"status_code"`
+}
+
+// audit writes a line into the tenant's log about a change that was made here, or refused. That it can't be written fails
+// nothing: what it tells of is done.
+func (s *server) audit(ctx context.Context, c *caller, o operation, status int) {
+	kind := logAPISuccess
+	if status >= http.StatusBadRequest {
+		kind = logAPIFailure
+	}
+	details, err := json.Marshal(auditDetails{
+		Operation: o.id, Method: c.method, Path: c.path, RequestID: c.requestID, Actor: c.Subject, StatusCode: status,
+	})
+	if err == nil {
+		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.AuthorizedParty), IP: given(c.ip), UserAgent: given(c.agent), Details: details}
+		_, err = s.cfg.Store.Logs.Create(context.WithoutCancel(ctx), c.tenant, line)
+	}
+	if err != nil {
+		s.log.ErrorContext(ctx, "a log line could not be written", "request_id", c.requestID, "operation", o.id, "error", err)
+	}
+}
+
+func given(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/token"
+)
+
+// Verifier checks bearer tokens: signature, issuer, audience, times. A token that isn't to be trusted is a token.ErrInvalid; another
+// error says that it could not tell. [token.Issuer] is one.
+type Verifier interface {
+	Verify(ctx context.Context, raw, audience string) (token.Claims, error)
+}
+
+// tenantHeader is how a control-plane token names the tenant.
+const tenantHeader = "tenant-id"
+
+// caller is who makes a request, and for which tenant.
+type caller struct {
+	token.Claims
+	tenant    string
+	requestID string
+	method    string
+	path      string
+	ip        string
+	agent     string
+}
+
+type callerKey struct{}
+
+func callerOf(ctx context.Context) *caller {
+	c, _ := ctx.Value(callerKey{}).(*caller)
+	return c
+}
+
+// authorize is the middleware of an operation: it lets pass who has its scope.
+func (s *server) authorize(o operation) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		c, err := s.callerFrom(ctx, o.scope)
+		if err == nil && !c.Allows(o.scope) {
+			err = lacksScope(o.scope)
+		}
+		if err != nil {
+			s.answer(ctx, err)
+		} else {
+			next(huma.WithContext(ctx, context.WithValue(ctx.Context(), callerKey{}, c)))
+		}
+		if o.change && c != nil {
+			s.audit(ctx.Context(), c, o, ctx.Status())
+		}
+	}
+}
+
+func lacksScope(scope string) *Problem {
+	p := newProblem(http.StatusForbidden, "insufficient_scope", fmt.Sprintf("The token does not have the scope %s.", scope))
+	p.header = http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope)}}
+	return p
+}
+
+// callerFrom is who calls; nil with every error.
+func (s *server) callerFrom(ctx huma.Context, scope string) (*caller, error) {
+	raw, problem := bearerToken(ctx.Header("Authorization"))
+	if problem != nil {
+		return nil, problem
+	}
+	claims, err := s.cfg.Tokens.Verify(ctx.Context(), raw, s.cfg.Audience)
+	if err != nil && !errors.Is(err, token.ErrInvalid) {
+		return nil, err
+	}
+	if err != nil {
+		s.log.InfoContext(ctx.Context(), "a token was refused", "request_id", ctx.Header(requestIDHeader), "error", err)
+		return nil, unauthorized("invalid_token", "The token is expired, of another issuer or audience, or not valid: get a new one.", `Bearer error="invalid_token"`)
+	}
+	if claims.TenantID == "" && !claims.Allows(scope) { // or it could find out which tenants there are
+		return nil, lacksScope(scope)
+	}
+	tenant, err := s.tenantOf(ctx, claims)
+	if err != nil {
+		return nil, err
+	}
+	u := ctx.URL()
+	return &caller{
+		Claims: claims, tenant: tenant, requestID: ctx.Header(requestIDHeader), method: ctx.Method(), path: u.Path,
+		ip: address(ctx.RemoteAddr()), agent: ctx.Header("User-Agent"),
+	}, nil
+}
+
+func bearerToken(header string) (string, *Problem) {
+	scheme, raw, _ := strings.Cut(header, " ")
+	if raw = strings.TrimSpace(raw); !strings.EqualFold(scheme, "Bearer") || raw == "" {
+		return "", unauthorized("no_token", "A bearer token is needed: send Authorization: Bearer <token>.", "Bearer")
+	}
+	return raw, nil
+}
+
+func unauthorized(code, message, challenge string) *Problem {
+	p := newProblem(http.StatusUnauthorized, code, message)
+	p.header = http.Header{"Www-Authenticate": {challenge}}
+	return p
+}
+
+// tenantOf is the token's tenant, or for a control-plane token the one that the request names.
+func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error) {
+	named := ctx.Header(tenantHeader)
+	switch {
+	case claims.TenantID != "" && named != "" && named != claims.TenantID:
+		return "", newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the header tenant-id names: leave the header out.")
+	case claims.TenantID != "":
+		return claims.TenantID, nil
+	case named == "":
+		return "", badRequest("The token is of no tenant: name one with the header tenant-id.")
+	}
+	if _, err := s.cfg.Store.Tenants.Get(ctx.Context(), named); errors.Is(err, db.ErrNotFound) {
+		return "", notFound(fmt.Sprintf("There is no tenant %q.", named))
+	} else if err != nil {
+		return "", err
+	}
+	return named, nil
+}
+
+// address is a remote address without its port.
+func address(remote string) string {
+	if i := strings.LastIndexByte(remote, ':'); i >= 0 {
+		remote = remote[:i]
+	}
+	return strings.Trim(remote, "[]")
+}
