@@ -10,16 +10,13 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/seal"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // management is the management API on the server's parts. conn is for the feed, the deliveries and the hooks' headers; all else goes
 // through the store.
-func (d *database) management(store *db.Store, conn *pgxpool.Pool, reg *db.Hooks, issuer *token.Issuer, secrets *seal.Keys, log *slog.Logger) (*api.API, error) {
-	guard, err := webhook.NewGuard()
-	if err != nil {
-		return nil, err
-	}
+func (d *database) management(store *db.Store, conn *pgxpool.Pool, reg *db.Hooks, issuer *token.Issuer, secrets *seal.Keys, guard *webhook.Guard, s *sender.Sender, log *slog.Logger) (*api.API, error) {
 	return api.New(api.Config{
-		Store: store, Conn: conn, Group: d.Group, Tokens: issuer, Audience: issuer.Audience(), Seal: secrets, Guard: guard, Tables: reg.Tables(), Logger: log,
+		Store: store, Conn: conn, Group: d.Group, Tokens: issuer, Audience: issuer.Audience(), Seal: secrets, Guard: guard, Tables: reg.Tables(), Trier: trier{s}, Logger: log,
 	})
 }

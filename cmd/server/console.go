@@ -74,6 +74,10 @@ func (c *console) welcome(url, admin, token string, d *database, server *postgre
 	} else {
 		c.line("Tokens for the management API: latchkey token")
 	}
+	c.line("The API: %s/docs", url)
+	if server != nil {
+		c.line("Webhooks may go to this machine (%s), as this is a private Postgres; with a database of your own they need --webhook-allow.", strings.Join(thisMachine(), ", "))
+	}
 	c.line("To see a hook fire, paste this into another terminal:")
 	c.line("")
 	c.line(`psql '%s' -c "insert into auth.roles (tenant_id, name) values ('%s', 'editor ' || now())"`, d.DatabaseURL, defaultTenant)
@@ -109,6 +113,18 @@ func (c *console) ran(r listener.Run) {
 		c.line("%s %s failed for good: %s", c.paint(red, "hook"), what, firstLine(r.Err))
 	default:
 		c.line("%s %s failed, next try in %v: %s", c.paint(yellow, "hook"), what, time.Until(r.Retry).Round(time.Millisecond), firstLine(r.Err))
+	}
+}
+
+func (c *console) sent(s listener.Sent) {
+	what := fmt.Sprintf("%s %s %s %s %s", s.TriggerID, s.HookID, s.Event.Table, s.Event.Operation, s.Event.Key)
+	switch {
+	case s.Err == nil:
+		c.line("%s %s", c.paint(green, "webhook"), what)
+	case s.Dead:
+		c.line("%s %s failed for good: %s", c.paint(red, "webhook"), what, firstLine(s.Err))
+	default:
+		c.line("%s %s failed, next try in %v: %s", c.paint(yellow, "webhook"), what, time.Until(s.Retry).Round(time.Millisecond), firstLine(s.Err))
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 
 type serveCommand struct {
 	issuing `embed:""`
+	sending `embed:""`
 
 	Addr      string        `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
 	AdminAddr string        `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
@@ -92,7 +93,16 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	registerAudit(reg)
 	writes, hooked := metrics.NewStore(), metrics.NewListener(d.Group)
 	reg.ObserveBefore(writes.Before)
-	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg, TracerProvider: tracer, Trace: writes.Trace()})
+	guard, err := s.guard(server != nil)
+	if err != nil {
+		return err
+	}
+	webhooks, err := newSender(guard, reg, secrets, issuer, keys)
+	if err != nil {
+		return err
+	}
+	defer webhooks.Close()
+	store, err := db.Open(ctx, db.Config{DatabaseURL: d.DatabaseURL, Hooks: reg, Asker: webhooks, TracerProvider: tracer, Trace: writes.Trace()})
 	if err != nil {
 		return err
 	}
@@ -100,7 +110,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err := firstTenant(ctx, store); err != nil {
 		return err
 	}
-	management, err := d.management(store, keys, reg, issuer, secrets, log) //nolint:contextcheck // each request brings its own
+	management, err := d.management(store, keys, reg, issuer, secrets, guard, webhooks, log) //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return err
 	}
@@ -110,8 +120,8 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	}
 	l, err := listener.Open(ctx, listener.Config{
 		DatabaseURL: d.DatabaseURL, ReplicationURL: d.ReplicationURL, Group: d.Group, Hooks: reg, Logger: log,
-		Retention: s.Retention, PausedRetention: s.Hold,
-		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: stored, Ran: out.ran}),
+		Retention: s.Retention, PausedRetention: s.Hold, Webhooks: webhooks,
+		TracerProvider: tracer, Trace: listener.JoinTraces(hooked.Trace(), listener.Trace{Stored: stored, Ran: out.ran, Sent: out.sent}),
 	})
 	if err != nil {
 		return err
@@ -144,7 +154,8 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
-// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, and for the management API's reads.
+// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, for the management API's reads, and for what
+// webhooks that are asked before a write need.
 func (d *database) keysPool(ctx context.Context) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(d.DatabaseURL)
 	if err != nil {

@@ -76,29 +76,30 @@ func New(tb testing.TB, reg *db.Hooks, options ...Option) *Env {
 	tb.Helper()
 	e := &Env{tb: tb, URL: pgtest.PreferContainer.New(tb).URL, runs: newRuns()}
 	ctx := tb.Context()
+	var err error
+	if e.pool, err = pgxpool.New(ctx, e.URL); err != nil {
+		tb.Fatalf("hookstest: connect: %v", err)
+	}
+	tb.Cleanup(e.pool.Close)
+	webhooks := newSender(tb, reg.Tables(), e.pool)
 	reg.ObserveBefore(e.runs.before)
 	s := settings{listener: listener.Config{
 		DatabaseURL: e.URL, Hooks: reg, Logger: slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Retry:    listener.Retry{Attempts: 3, Base: 5 * time.Millisecond, Max: 10 * time.Millisecond},
-		Webhooks: newSender(tb, reg.Tables()), WebhookSchedule: webhook.Schedule{5 * time.Millisecond, 10 * time.Millisecond},
+		Webhooks: webhooks, WebhookSchedule: webhook.Schedule{5 * time.Millisecond, 10 * time.Millisecond},
 		Trace: listener.Trace{Ran: e.runs.after},
 	}}
 	for _, option := range options {
 		option(&s)
 	}
 	e.config = s.listener
-	var err error
-	if e.pool, err = pgxpool.New(ctx, e.URL); err != nil {
-		tb.Fatalf("hookstest: connect: %v", err)
-	}
-	tb.Cleanup(e.pool.Close)
 	e.SQL(`insert into auth.tenants (id, friendly_name) values ($1, 'Test')`, Tenant)
 	for _, prepare := range s.prepare {
 		if err := prepare(ctx, e.pool); err != nil {
 			tb.Fatalf("hookstest: prepare the database: %v", err)
 		}
 	}
-	if e.Store, err = db.Open(ctx, db.Config{DatabaseURL: e.URL, Hooks: reg}); err != nil {
+	if e.Store, err = db.Open(ctx, db.Config{DatabaseURL: e.URL, Hooks: reg, Asker: webhooks}); err != nil {
 		tb.Fatalf("hookstest: open the store: %v", err)
 	}
 	tb.Cleanup(e.Store.Close)

@@ -4,12 +4,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // Webhook makes a hook of [Tenant] with a trigger, such as "role.created" or "*", and the receiver that it sends to. Its
-// webhook fires for what commits from now on; CatchUp waits for it.
+// webhook fires for what commits from now on; CatchUp waits for it. One with a synchronous trigger, such as
+// "pre-user-registration", is asked by Store before each write: [Sink.Answer] refuses.
 func (e *Env) Webhook(trigger string) *Sink {
 	e.tb.Helper()
 	if _, err := webhook.ParseTrigger(trigger, e.config.Hooks.Tables()); err != nil {
@@ -51,13 +54,13 @@ type unsealed struct{}
 func (unsealed) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
 
 // newSender sends to this machine, where receivers of tests are.
-func newSender(tb testing.TB, tables []string) *sender.Sender {
+func newSender(tb testing.TB, tables []string, pool *pgxpool.Pool) *sender.Sender {
 	tb.Helper()
 	guard, err := webhook.NewGuard("127.0.0.0/8", "::1/128")
 	if err != nil {
 		tb.Fatalf("hookstest: %v", err)
 	}
-	s, err := sender.New(sender.Config{Tables: tables, Guard: guard, Seal: unsealed{}})
+	s, err := sender.New(sender.Config{Tables: tables, Guard: guard, Seal: unsealed{}, DB: pool})
 	if err != nil {
 		tb.Fatalf("hookstest: %v", err)
 	}

@@ -1,10 +1,13 @@
 package hookstest_test
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/hooks/hookstest"
 )
 
@@ -30,4 +33,33 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("two attempts have the ids %s and %s", got[0].ID, got[1].ID)
 	}
 	env.RequireWebhook(roles, "role.created")
+}
+
+// A synchronous webhook is asked before the write, and what it refuses isn't written.
+func TestSyncWebhook(t *testing.T) {
+	t.Parallel()
+	env := hookstest.New(t, db.NewHooks())
+	asked, told := env.Webhook("pre-user-registration"), env.Webhook("post-user-registration")
+	asked.Answer(func(w http.ResponseWriter, got hookstest.Webhook) {
+		w.Header().Set("Content-Type", "application/json")
+		answer := `{"allowed": true, "user_metadata": {"plan": "free"}}`
+		if strings.Contains(string(got.Body), "competitor.com") {
+			answer = `{"allowed": false, "reason": "not from there"}`
+		}
+		_, _ = w.Write([]byte(answer))
+	})
+	create := func(email string) (db.User, error) {
+		return env.Store.Users.Create(t.Context(), hookstest.Tenant, db.CreateUser{Email: &email})
+	}
+	var no *hooks.Rejection
+	if _, err := create("a@competitor.com"); !errors.As(err, &no) || no.Reason != "not from there" {
+		t.Fatalf("a refused registration: %v", err)
+	}
+	u, err := create("a@example.com")
+	if err != nil || string(u.UserMetadata) != `{"plan": "free"}` {
+		t.Fatalf("%s, %v", u.UserMetadata, err)
+	}
+	env.CatchUp()
+	env.RequireWebhook(asked, "pre-user-registration", "pre-user-registration")
+	env.RequireWebhook(told, "post-user-registration")
 }
