@@ -33,6 +33,46 @@ func (r *RolePermissions) List(ctx context.Context, tenantID, roleID string) ([]
 	return permissionRefs(rows), failed(err, "list", "role permissions")
 }
 
+// GrantedPermission is a permission that a role has, with what is known of it.
+type GrantedPermission struct {
+	PermissionRef
+	Description        string
+	ResourceServerName string
+}
+
+// Describe reads a page of a role's permissions, in order; filters and sorts don't apply. An unknown role has none.
+// Errors: [Invalid], for a page that can't be.
+func (r *RolePermissions) Describe(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[GrantedPermission], error) {
+	page, err := r.describe(ctx, tenantID, roleID, o)
+	return page, failed(err, "list", "role permissions")
+}
+
+func (r *RolePermissions) describe(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[GrantedPermission], error) {
+	var page Page[GrantedPermission]
+	limit, err := o.limit("role permission")
+	if err != nil {
+		return page, err
+	}
+	page.Start, page.Limit = o.Page*limit, limit
+	q := dbsqlc.New(r.s.reader())
+	rows, err := q.DescribeRolePermissions(ctx, tenantID, roleID, int64(page.Start), int64(limit))
+	if err != nil {
+		return page, err
+	}
+	for _, row := range rows {
+		page.Total = int(row.Total)
+		page.Rows = append(page.Rows, GrantedPermission{
+			PermissionRef: PermissionRef{row.ResourceServerIdentifier, row.PermissionName}, Description: row.Description, ResourceServerName: row.ResourceServerName,
+		})
+	}
+	if len(rows) == 0 && page.Start > 0 { // beyond the end, where no row tells
+		all, err := q.ListRolePermissions(ctx, tenantID, roleID)
+		page.Total = len(all)
+		return page, err
+	}
+	return page, nil
+}
+
 // Assign gives the role permissions; what it has already stays. What the BeforeAssign hooks return is what is assigned,
 // all that was asked for given to them, new or not. It returns how many were new. Errors: [ErrNotFound] for the role,
 // [Invalid] for a permission that doesn't exist, hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.

@@ -42,18 +42,19 @@ type Tx struct {
 
 // repositories has a field for each entity.
 type repositories struct {
-	Tenants         *Tenants
-	Users           *Users
-	Roles           *Roles
-	RolePermissions *RolePermissions
-	Permissions     *Permissions
-	UserRoles       *UserRoles
-	Connections     *Connections
-	ResourceServers *ResourceServers
-	AuthEvents      *AuthEvents
-	Logs            *Logs
-	TenantHooks     *TenantHooks
-	HookSecrets     *HookSecrets
+	Tenants           *Tenants
+	Users             *Users
+	Roles             *Roles
+	RolePermissions   *RolePermissions
+	Permissions       *Permissions
+	UserRoles         *UserRoles
+	Connections       *Connections
+	ResourceServers   *ResourceServers
+	AuthEvents        *AuthEvents
+	Logs              *Logs
+	TenantHooks       *TenantHooks
+	HookSecrets       *HookSecrets
+	ConnectionSecrets *ConnectionSecrets
 
 	watch *watcher
 	asks  *asks
@@ -61,40 +62,42 @@ type repositories struct {
 
 func newRepositories(s *session, h *Hooks) repositories {
 	return repositories{
-		Tenants:         newTenants(s, h),
-		Users:           newUsers(s, h),
-		Roles:           newRoles(s, h),
-		RolePermissions: &RolePermissions{s: s, hooks: h.RolePermissions},
-		Permissions:     newPermissions(s, h),
-		UserRoles:       &UserRoles{s: s, hooks: h.UserRoles},
-		Connections:     newConnections(s, h),
-		ResourceServers: newResourceServers(s, h),
-		AuthEvents:      newAuthEvents(s, h),
-		Logs:            newLogs(s),
-		TenantHooks:     newTenantHooks(s),
-		HookSecrets:     &HookSecrets{s: s},
-		watch:           s.watch,
-		asks:            s.asks,
+		Tenants:           newTenants(s, h),
+		Users:             newUsers(s, h),
+		Roles:             newRoles(s, h),
+		RolePermissions:   &RolePermissions{s: s, hooks: h.RolePermissions},
+		Permissions:       newPermissions(s, h),
+		UserRoles:         &UserRoles{s: s, hooks: h.UserRoles},
+		Connections:       newConnections(s, h),
+		ResourceServers:   newResourceServers(s, h),
+		AuthEvents:        newAuthEvents(s, h),
+		Logs:              newLogs(s),
+		TenantHooks:       newTenantHooks(s),
+		HookSecrets:       &HookSecrets{s: s},
+		ConnectionSecrets: &ConnectionSecrets{s: s},
+		watch:             s.watch,
+		asks:              s.asks,
 	}
 }
 
 // on gives the same repositories on another session. What sets the entities apart is made once, as hooks call With often.
 func (r repositories) on(s *session) repositories {
 	return repositories{
-		Tenants:         &Tenants{*r.Tenants.r.on(s)},
-		Users:           &Users{*r.Users.on(s)},
-		Roles:           r.Roles.on(s),
-		RolePermissions: &RolePermissions{s: s, hooks: r.RolePermissions.hooks},
-		Permissions:     r.Permissions.on(s),
-		UserRoles:       &UserRoles{s: s, hooks: r.UserRoles.hooks},
-		Connections:     r.Connections.on(s),
-		ResourceServers: r.ResourceServers.on(s),
-		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
-		Logs:            &Logs{*r.Logs.r.on(s)},
-		TenantHooks:     r.TenantHooks.on(s),
-		HookSecrets:     &HookSecrets{s: s},
-		watch:           r.watch,
-		asks:            r.asks,
+		Tenants:           &Tenants{*r.Tenants.r.on(s)},
+		Users:             &Users{*r.Users.on(s)},
+		Roles:             r.Roles.on(s),
+		RolePermissions:   &RolePermissions{s: s, hooks: r.RolePermissions.hooks},
+		Permissions:       r.Permissions.on(s),
+		UserRoles:         &UserRoles{s: s, hooks: r.UserRoles.hooks},
+		Connections:       r.Connections.on(s),
+		ResourceServers:   r.ResourceServers.on(s),
+		AuthEvents:        &AuthEvents{*r.AuthEvents.r.on(s)},
+		Logs:              &Logs{*r.Logs.r.on(s)},
+		TenantHooks:       r.TenantHooks.on(s),
+		HookSecrets:       &HookSecrets{s: s},
+		ConnectionSecrets: &ConnectionSecrets{s: s},
+		watch:             r.watch,
+		asks:              r.asks,
 	}
 }
 

@@ -17,16 +17,17 @@ import (
 
 // Config is what the API is made of. All of it is needed, but for Group, Trier and Logger.
 type Config struct {
-	Store    *db.Store
-	Conn     listener.Conn // what the feed and the deliveries are read through
-	Group    string        // the listeners' group, whose log the feed is; empty: default
-	Tokens   Verifier
-	Audience string         // that tokens must be meant for
-	Seal     Sealer         // for the secrets of webhooks
-	Guard    *webhook.Guard // where webhooks may go
-	Tables   []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
-	Trier    Trier          // nil: no test deliveries
-	Logger   *slog.Logger
+	Store       *db.Store
+	Conn        listener.Conn // what the feed and the deliveries are read through
+	Group       string        // the listeners' group, whose log the feed is; empty: default
+	Tokens      Verifier
+	Audience    string         // that tokens must be meant for
+	Seal        Sealer         // for the secrets of webhooks
+	Guard       *webhook.Guard // where webhooks may go
+	Tables      []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
+	Trier       Trier          // nil: no test deliveries
+	SigningKeys SigningKeys
+	Logger      *slog.Logger
 }
 
 // API is the routes. Close ends its streams.
@@ -58,8 +59,8 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("api: Config.Conn is nil: give it a pool of the store's database")
 	case cfg.Seal == nil, cfg.Guard == nil, len(cfg.Tables) == 0:
 		return nil, errors.New("api: Config.Seal, Guard and Tables are needed for hooks: give it all of them")
-	case cfg.Tokens == nil:
-		return nil, errors.New("api: Config.Tokens is nil: give it what checks bearer tokens")
+	case cfg.Tokens == nil, cfg.SigningKeys == nil:
+		return nil, errors.New("api: Config.Tokens or SigningKeys is nil: give it what checks bearer tokens, and the keys that sign them; a token.Issuer is both")
 	}
 	s := &server{
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
@@ -76,6 +77,16 @@ func New(cfg Config) (*API, error) {
 	s.api = humachi.New(r, description())
 	s.api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(answering{ctx}) })
 	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	s.addUsers()
+	s.addIdentities()
+	s.addRoles()
+	s.addRolePermissions()
+	s.addUserRoles()
+	s.addConnections()
+	s.addResourceServers()
+	s.addTenantSettings()
+	s.addSigningKeys()
+	s.addStats()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()
@@ -107,6 +118,11 @@ func description() huma.Config {
 				Description: "Hooks as data, what became of their deliveries, the feed of events, and logs. Everything is of the token's tenant.",
 			},
 			Tags: []*huma.Tag{
+				{Name: tagUsers, Description: "Accounts, their identities, roles and permissions."},
+				{Name: tagRoles, Description: "Named sets of permissions."},
+				{Name: tagConnections, Description: "Where users come from."},
+				{Name: tagServers, Description: "The APIs that tokens are made for, and their permissions."},
+				{Name: tagTenant, Description: "The tenant's settings, the keys that sign, and figures."},
 				{Name: tagHooks, Description: "What is called, and when."},
 				{Name: tagDeliveries, Description: "What was sent to webhooks, and what came of it."},
 				{Name: tagEvents, Description: "Every committed change, in order."},
@@ -126,10 +142,15 @@ func description() huma.Config {
 
 // The parts of the description.
 const (
-	tagHooks      = "hooks"
-	tagDeliveries = "deliveries"
-	tagEvents     = "events"
-	tagLogs       = "logs"
+	tagUsers       = "users"
+	tagRoles       = "roles"
+	tagConnections = "connections"
+	tagServers     = "resource servers"
+	tagTenant      = "tenant"
+	tagHooks       = "hooks"
+	tagDeliveries  = "deliveries"
+	tagEvents      = "events"
+	tagLogs        = "logs"
 )
 
 // tidy takes the framework's own error out of the description: ourShape leaves none.

@@ -32,3 +32,8 @@ delete from auth.users where tenant_id = $1 and user_id = $2;
 select * from auth.users
  where tenant_id = $1 and (user_id = $2 or linked_to = $2)
  order by linked_to is not null, created_at, user_id;
+
+-- name: ListLinkedUsers :many
+select * from auth.users
+ where tenant_id = $1 and linked_to = any (sqlc.arg(accounts)::text[])
+ order by created_at, user_id;
