@@ -43,6 +43,8 @@ func (h *heard) register(reg *db.Hooks) {
 		return h.call("server " + r.Identifier)
 	})
 	reg.Connections.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Connection) error { return h.call("connection " + r.ID) })
+	reg.Clients.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Client) error { return h.call("client " + r.ClientID) })
+	reg.ClientGrants.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.ClientGrant) error { return h.call("grant " + r.ID) })
 	reg.AuthEvents.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.AuthEvent) error { return h.call("event " + r.ID) })
 	reg.RolePermissions.BeforeRemove("h", func(_ context.Context, _ hooks.Tx, role db.RoleRef, refs []db.PermissionRef) ([]db.PermissionRef, error) {
 		var names []string
@@ -73,6 +75,9 @@ func (e *env) fill(t *testing.T) {
 		insert into auth.user_roles (tenant_id, user_id, role_id)
 		values ('acme', 'u1', 'r1'), ('acme', 'u2', 'r1'), ('acme', 'l1', 'r2'), ('acme', 'l2', 'r1'), ('globex', 'u1', 'r1');
 		insert into auth.connections (tenant_id, id, name, strategy) values ('acme', 'c', 'c', 'auth0');
+		insert into auth.clients (tenant_id, client_id, name) values ('acme', 'app', 'app'), ('acme', 'job', 'job'), ('globex', 'app', 'app');
+		insert into auth.client_grants (tenant_id, id, client_id, audience)
+		values ('acme', 'g1', 'app', 'https://a'), ('acme', 'g2', 'app', 'https://b'), ('acme', 'g3', 'job', 'https://a'), ('globex', 'g1', 'app', 'https://a');
 		insert into auth.auth_events (tenant_id, id, type) values ('acme', 'e', 'login')`)
 }
 
@@ -104,13 +109,18 @@ func TestDeleteTakesAlong(t *testing.T) {
 			func(ctx context.Context, s *db.Store) error { return s.ResourceServers.Delete(ctx, "acme", "a") },
 			[]string{"server https://a", "permission p1", "permission p2", "permissions of r1: p1 p2", "permissions of r2: p1"},
 		},
+		"client": {
+			func(ctx context.Context, s *db.Store) error { return s.Clients.Delete(ctx, "acme", "app") },
+			[]string{"client app", "grant g1", "grant g2"},
+		},
 		"tenant": {
 			func(ctx context.Context, s *db.Store) error { return s.Tenants.Delete(ctx, "acme") },
 			[]string{
 				"tenant acme", "user l1", "user l2", "user u1", "user u2", "role r1", "role r2", "server https://a", "server https://b",
 				"permission p1", "permission p2", "permission p3",
 				"user role l1 r2", "user role l2 r1", "user role u1 r1", "user role u2 r1",
-				"permissions of r1: p1 p2 p3", "permissions of r2: p1", "connection c", "event e",
+				"permissions of r1: p1 p2 p3", "permissions of r2: p1", "connection c",
+				"client app", "client job", "grant g1", "grant g2", "grant g3", "event e",
 			},
 		},
 	} {
@@ -122,6 +132,7 @@ func TestDeleteTakesAlong(t *testing.T) {
 			const rows = `(select tenant_id from auth.users union all select tenant_id from auth.roles union all select tenant_id from auth.resource_servers
 				union all select tenant_id from auth.permissions union all select tenant_id from auth.role_permissions
 				union all select tenant_id from auth.user_roles union all select tenant_id from auth.auth_events
+				union all select tenant_id from auth.clients union all select tenant_id from auth.client_grants
 				union all select tenant_id from auth.connections union all select id from auth.tenants) x`
 			before := e.count(t, rows)
 			// Each of them can stop it.

@@ -18,6 +18,8 @@ type Hooks struct {
 	UserRoles       *hooks.Entity[UserRole]
 	Connections     *hooks.Entity[Connection]
 	ResourceServers *hooks.Entity[ResourceServer]
+	Clients         *hooks.Entity[Client]
+	ClientGrants    *hooks.Entity[ClientGrant]
 	AuthEvents      *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
@@ -38,6 +40,8 @@ func NewHooks() *Hooks {
 	h.UserRoles = entityHooks[UserRole](r, "auth.user_roles")
 	h.Connections = entityHooks[Connection](r, "auth.connections")
 	h.ResourceServers = entityHooks[ResourceServer](r, "auth.resource_servers")
+	h.Clients = entityHooks[Client](r, "auth.clients")
+	h.ClientGrants = entityHooks[ClientGrant](r, "auth.client_grants")
 	h.AuthEvents = entityHooks[AuthEvent](r, "auth.auth_events")
 	return h
 }

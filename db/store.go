@@ -50,6 +50,9 @@ type repositories struct {
 	UserRoles       *UserRoles
 	Connections     *Connections
 	ResourceServers *ResourceServers
+	Clients         *Clients
+	ClientSecrets   *ClientSecrets
+	ClientGrants    *ClientGrants
 	AuthEvents      *AuthEvents
 	Logs            *Logs
 	TenantHooks     *TenantHooks
@@ -69,6 +72,9 @@ func newRepositories(s *session, h *Hooks) repositories {
 		UserRoles:       &UserRoles{s: s, hooks: h.UserRoles},
 		Connections:     newConnections(s, h),
 		ResourceServers: newResourceServers(s, h),
+		Clients:         newClients(s, h),
+		ClientSecrets:   &ClientSecrets{s: s},
+		ClientGrants:    newClientGrants(s, h),
 		AuthEvents:      newAuthEvents(s, h),
 		Logs:            newLogs(s),
 		TenantHooks:     newTenantHooks(s),
@@ -89,6 +95,9 @@ func (r repositories) on(s *session) repositories {
 		UserRoles:       &UserRoles{s: s, hooks: r.UserRoles.hooks},
 		Connections:     r.Connections.on(s),
 		ResourceServers: r.ResourceServers.on(s),
+		Clients:         r.Clients.on(s),
+		ClientSecrets:   &ClientSecrets{s: s},
+		ClientGrants:    r.ClientGrants.on(s),
 		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
 		Logs:            &Logs{*r.Logs.r.on(s)},
 		TenantHooks:     r.TenantHooks.on(s),

@@ -114,6 +114,8 @@ func newTenants(s *session, h *Hooks) *Tenants {
 				takenRows(h.UserRoles, all, id),
 				takenPermissions(h.RolePermissions, all, id),
 				takenRows(h.Connections, all, id),
+				takenRows(h.Clients, all, id).holding(),
+				takenRows(h.ClientGrants, all, id),
 				takenRows(h.AuthEvents, all, id),
 			}
 		},

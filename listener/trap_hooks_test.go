@@ -57,6 +57,8 @@ func TestEveryTableFires(t *testing.T) {
 	watchEntity(o, r.reg.UserRoles, func(x db.UserRole) string { return x.UserID + " " + x.RoleID })
 	watchEntity(o, r.reg.Connections, func(x db.Connection) string { return x.ID + " " + x.Name + " " + strings.Join(x.EnabledClients, ",") })
 	watchEntity(o, r.reg.ResourceServers, func(x db.ResourceServer) string { return x.Identifier + " " + fmt.Sprint(x.TokenLifetime) })
+	watchEntity(o, r.reg.Clients, func(x db.Client) string { return x.ClientID + " " + x.Name })
+	watchEntity(o, r.reg.ClientGrants, func(x db.ClientGrant) string { return x.ID + " " + strings.Join(x.Scope, ",") })
 	watchEntity(o, r.reg.AuthEvents, func(x db.AuthEvent) string { return x.ID + " " + x.Type })
 	set := func(_ context.Context, _ hooks.Tx, ev hooks.Event, role db.RoleRef, members []db.PermissionRef) error {
 		var names []string
@@ -91,6 +93,9 @@ func TestEveryTableFires(t *testing.T) {
 		{`insert into auth.permissions (tenant_id, resource_server_identifier, permission_name) values ('x', 'api', 'p'), ('x', 'api', 'q')`, []string{"permissions insert p ", "permissions insert q "}},
 		{`insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('x', 'r', 'api', 'p'), ('x', 'r', 'api', 'q')`, []string{"role_permissions assign r [p q]"}},
 		{`delete from auth.permissions where permission_name = 'q'`, []string{"permissions delete q ", "role_permissions remove r [q]"}},
+		{`insert into auth.clients (tenant_id, client_id, name) values ('x', 'c', 'C')`, []string{"clients insert c C"}},
+		{`insert into auth.client_grants (tenant_id, id, client_id, audience, scope) values ('x', 'g', 'c', 'api', '{a,b}')`, []string{"client_grants insert g a,b"}},
+		{`delete from auth.clients`, []string{"clients delete c C", "client_grants delete g a,b"}},
 		{`insert into auth.auth_events (tenant_id, id, type) values ('x', 'e', 'login')`, []string{"auth_events insert e login"}},
 		{`truncate auth.role_permissions, auth.user_roles`, []string{"role_permissions truncate", "user_roles truncate"}},
 		{`delete from auth.roles`, []string{"roles delete r S"}},

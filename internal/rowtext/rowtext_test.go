@@ -130,6 +130,11 @@ func TestOurTables(t *testing.T) {
 		insert into auth.user_stats (tenant_id, user_id, login_count, last_login) values ('acme', 'auth0|1', 9223372036854775807, now()), ('acme', 'auth0|2', 0, null)`,
 	)
 	ok(t, err)
+	_, err = conn.Exec(t.Context(), `
+		insert into auth.clients (tenant_id, client_id, name, callbacks, refresh_token, organization_usage) values
+			('acme', 'c', 'c', '{https://c/cb}', '{"leeway": 0}', 'allow'), ('acme', 'd', 'd', '{}', '{}', null);
+		insert into auth.client_grants (tenant_id, client_id, audience, scope) values ('acme', 'c', 'a', '{read,write}'), ('acme', 'd', 'a', '{}')`)
+	ok(t, err)
 	compare[db.Tenant](t, conn, "auth.tenants")
 	compare[db.Connection](t, conn, "auth.connections")
 	compare[db.User](t, conn, "auth.users")
@@ -138,6 +143,8 @@ func TestOurTables(t *testing.T) {
 	compare[db.Role](t, conn, "auth.roles")
 	compare[db.UserRole](t, conn, "auth.user_roles")
 	compare[db.AuthEvent](t, conn, "auth.auth_events")
+	compare[db.Client](t, conn, "auth.clients")
+	compare[db.ClientGrant](t, conn, "auth.client_grants")
 	compare[db.Log](t, conn, "auth.logs")
 	compare[db.UserStats](t, conn, "auth.user_stats")
 }
