@@ -148,6 +148,43 @@ type AuthLog struct {
 	Details     json.RawMessage `db:"details" json:"details"`
 }
 
+type AuthOrganization struct {
+	TenantID    string          `db:"tenant_id" json:"tenant_id"`
+	ID          string          `db:"id" json:"id"`
+	Name        string          `db:"name" json:"name"`
+	DisplayName string          `db:"display_name" json:"display_name"`
+	Branding    json.RawMessage `db:"branding" json:"branding"`
+	Metadata    json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt   time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt   time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationConnection struct {
+	TenantID                string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID          string    `db:"organization_id" json:"organization_id"`
+	ConnectionID            string    `db:"connection_id" json:"connection_id"`
+	AssignMembershipOnLogin bool      `db:"assign_membership_on_login" json:"assign_membership_on_login"`
+	ShowAsButton            bool      `db:"show_as_button" json:"show_as_button"`
+	IsSignupEnabled         bool      `db:"is_signup_enabled" json:"is_signup_enabled"`
+	CreatedAt               time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt               time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationMember struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthOrganizationMemberRole struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	RoleID         string    `db:"role_id" json:"role_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
+}
+
 type AuthPermission struct {
 	TenantID                 string    `db:"tenant_id" json:"tenant_id"`
 	ResourceServerIdentifier string    `db:"resource_server_identifier" json:"resource_server_identifier"`
@@ -234,6 +271,14 @@ type AuthUser struct {
 	AppMetadata   json.RawMessage `db:"app_metadata" json:"app_metadata"`
 	CreatedAt     time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt     time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthUserPermission struct {
+	TenantID                 string    `db:"tenant_id" json:"tenant_id"`
+	UserID                   string    `db:"user_id" json:"user_id"`
+	ResourceServerIdentifier string    `db:"resource_server_identifier" json:"resource_server_identifier"`
+	PermissionName           string    `db:"permission_name" json:"permission_name"`
+	CreatedAt                time.Time `db:"created_at" json:"created_at"`
 }
 
 type AuthUserRole struct {
