@@ -33,44 +33,12 @@ func (r *RolePermissions) List(ctx context.Context, tenantID, roleID string) ([]
 	return permissionRefs(rows), failed(err, "list", "role permissions")
 }
 
-// GrantedPermission is a permission that a role has, with what is known of it.
-type GrantedPermission struct {
-	PermissionRef
-	Description        string
-	ResourceServerName string
-}
-
-// Describe reads a page of a role's permissions, in order; filters and sorts don't apply. An unknown role has none.
-// Errors: [Invalid], for a page that can't be.
-func (r *RolePermissions) Describe(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[GrantedPermission], error) {
-	page, err := r.describe(ctx, tenantID, roleID, o)
-	return page, failed(err, "list", "role permissions")
-}
-
-func (r *RolePermissions) describe(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[GrantedPermission], error) {
-	var page Page[GrantedPermission]
-	limit, err := o.limit("role permission")
-	if err != nil {
-		return page, err
-	}
-	page.Start, page.Limit = o.Page*limit, limit
-	q := dbsqlc.New(r.s.reader())
-	rows, err := q.DescribeRolePermissions(ctx, tenantID, roleID, int64(page.Start), int64(limit))
-	if err != nil {
-		return page, err
-	}
-	for _, row := range rows {
-		page.Total = int(row.Total)
-		page.Rows = append(page.Rows, GrantedPermission{
-			PermissionRef: PermissionRef{row.ResourceServerIdentifier, row.PermissionName}, Description: row.Description, ResourceServerName: row.ResourceServerName,
-		})
-	}
-	if len(rows) == 0 && page.Start > 0 { // beyond the end, where no row tells
-		all, err := q.ListRolePermissions(ctx, tenantID, roleID)
-		page.Total = len(all)
-		return page, err
-	}
-	return page, nil
+// Permissions is List by pages, with all that there is to know of each. Errors: [Invalid].
+func (r *RolePermissions) Permissions(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[Permission], error) {
+	const its = `(resource_server_identifier, permission_name) in (
+		select resource_server_identifier, permission_name from auth.role_permissions where tenant_id = $1 and role_id = $2)`
+	page, err := list[Permission](ctx, r.s, "permission", permissionsListing().among(its, roleID), tenantID, o)
+	return page, failed(err, "list", "permissions of a role")
 }
 
 // Assign gives the role permissions; what it has already stays. What the BeforeAssign hooks return is what is assigned,
@@ -97,10 +65,7 @@ func (r *RolePermissions) write(ctx context.Context, op hooks.Operation, role Ro
 		if err != nil || len(permissions) == 0 {
 			return 0, err
 		}
-		servers, names := make([]string, len(permissions)), make([]string, len(permissions))
-		for i, p := range permissions {
-			servers[i], names[i] = p.ResourceServerIdentifier, p.PermissionName
-		}
+		servers, names := columnsOf(permissions)
 		if op == hooks.Assign {
 			n, err := w.last().AssignRolePermissions(ctx, role.TenantID, role.RoleID, servers, names)
 			return int(n), err

@@ -82,6 +82,7 @@ func New(cfg Config) (*API, error) {
 	s.addRoles()
 	s.addRolePermissions()
 	s.addUserRoles()
+	s.addUserPermissions()
 	s.addConnections()
 	s.addResourceServers()
 	s.addTenantSettings()

@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-dev/latchkey/db"
 )
 
-// Permission is one in bodies.
+// permissionRef names one in bodies.
 type permissionRef struct {
 	Server string `json:"resource_server_identifier" minLength:"1" maxLength:"600"`
 	Name   string `json:"permission_name" minLength:"1" maxLength:"280"`
@@ -73,30 +73,4 @@ func addMemberList[Row, Shown any](r *resource[Row, Shown], id, scope, summary s
 		}
 		return its.page(ctx, c, &in.Listing, nil)
 	})
-}
-
-// inOrder reads the rows that others name, in the order of those, which are a page.
-func inOrder[Link, Row any](links db.Page[Link], err error, nameOf func(*Link) string, read func(names []string) ([]Row, error), keyOf func(*Row) string) (db.Page[Row], error) {
-	page := db.Page[Row]{Start: links.Start, Limit: links.Limit, Total: links.Total}
-	if err != nil || len(links.Rows) == 0 {
-		return page, err
-	}
-	names := make([]string, len(links.Rows))
-	for i := range links.Rows {
-		names[i] = nameOf(&links.Rows[i])
-	}
-	rows, err := read(names)
-	if err != nil {
-		return page, err
-	}
-	found := map[string]*Row{}
-	for i := range rows {
-		found[keyOf(&rows[i])] = &rows[i]
-	}
-	for _, name := range names {
-		if row := found[name]; row != nil { // it may have gone since
-			page.Rows = append(page.Rows, *row)
-		}
-	}
-	return page, nil
 }

@@ -40,48 +40,22 @@ func (s *server) addIdentities() {
 
 func (s *server) linkIdentity(ctx context.Context, c *caller, in *changed[link]) (*identitiesOutput, error) {
 	other := identityID(in.Body.Provider, in.Body.UserID)
-	if other == in.ID {
-		return nil, badRequest("user_id: a user can't be linked to itself.")
-	}
-	err := s.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
-		primary, err := tx.Users.Get(ctx, c.tenant, in.ID)
-		if err != nil {
-			return err
-		}
-		if primary.LinkedTo != nil {
-			return db.ErrNotFound
-		}
-		all, err := tx.Users.Identities(ctx, c.tenant, other)
-		if errors.Is(err, db.ErrNotFound) {
-			return badRequest("user_id: there is no such account.")
-		}
-		if err != nil {
-			return err
-		}
-		if all[0].LinkedTo != nil {
-			return conflict("The account is linked to a user already: unlink it first.")
-		}
-		if err := ofConnection(ctx, tx, &all[0], in.Body.ConnectionID); err != nil {
-			return err
-		}
-		for i := len(all) - 1; i >= 0; i-- { // its own last
-			if _, err := tx.Users.Update(ctx, c.tenant, all[i].UserID, db.UpdateUser{LinkedTo: db.Set(in.ID)}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.linkable(ctx, c, other, in.Body.ConnectionID); err != nil {
 		return nil, err
 	}
-	return s.identitiesOf(ctx, c, in.ID)
+	return identitiesAnswer(s.cfg.Store.Users.Link(ctx, c.tenant, in.ID, other))
 }
 
-func ofConnection(ctx context.Context, tx *db.Tx, u *db.User, id string) error {
-	if id == "" {
-		return nil
+// linkable says what is wrong with the account that is to be linked, where that isn't for the store to say.
+func (s *server) linkable(ctx context.Context, c *caller, id, connectionID string) error {
+	u, err := s.cfg.Store.Users.Get(ctx, c.tenant, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return badRequest("user_id: there is no such account.")
 	}
-	connection, err := tx.Connections.Get(ctx, u.TenantID, id)
+	if err != nil || connectionID == "" {
+		return err
+	}
+	connection, err := s.cfg.Store.Connections.Get(ctx, c.tenant, connectionID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && connection.Name != u.Connection {
 		return badRequest("connection_id: the account is of another connection.")
 	}
@@ -89,22 +63,7 @@ func ofConnection(ctx context.Context, tx *db.Tx, u *db.User, id string) error {
 }
 
 func (s *server) unlinkIdentity(ctx context.Context, c *caller, in *identityInput) (*identitiesOutput, error) {
-	id := identityID(in.Provider, in.UserID)
-	err := s.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
-		u, err := tx.Users.Get(ctx, c.tenant, id)
-		if err != nil {
-			return err
-		}
-		if u.LinkedTo == nil || *u.LinkedTo != in.ID {
-			return db.ErrNotFound
-		}
-		_, err = tx.Users.Update(ctx, c.tenant, id, db.UpdateUser{LinkedTo: db.Null[string]()})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.identitiesOf(ctx, c, in.ID)
+	return identitiesAnswer(s.cfg.Store.Users.Unlink(ctx, c.tenant, in.ID, identityID(in.Provider, in.UserID)))
 }
 
 // identityID is a user's id of its parts.
@@ -115,12 +74,12 @@ func identityID(provider, id string) string {
 	return provider + "|" + id
 }
 
-func (s *server) identitiesOf(ctx context.Context, c *caller, id string) (*identitiesOutput, error) {
-	all, err := s.cfg.Store.Users.Identities(ctx, c.tenant, id)
+// identitiesAnswer shows an account's identities, its own first.
+func identitiesAnswer(all []db.User, err error) (*identitiesOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	linked := make([]*db.User, 0, len(all)-1)
+	linked := make([]*db.User, 0, len(all))
 	for i := range all[1:] {
 		linked = append(linked, &all[i+1])
 	}

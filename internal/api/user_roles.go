@@ -20,7 +20,10 @@ func (s *server) addUserRoles() {
 	links := s.cfg.Store.UserRoles
 	theirs := s.roles()
 	theirs.path, theirs.tag = "/users/{id}/roles", tagUsers
-	addMemberList(theirs, "list-user-roles", "read:users", "List the roles of a user", s.hasUser, s.rolesOf)
+	addMemberList(theirs, "list-user-roles", "read:users", "List the roles of a user", s.hasUser,
+		func(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.Role], error) {
+			return links.Roles(ctx, c.tenant, id, o)
+		})
 	addMembers(s, members[roleIDs]{
 		path: theirs.path, scope: "update:users", tag: tagUsers, id: "user-roles", what: "roles of a user", status: http.StatusNoContent,
 		add: func(ctx context.Context, c *caller, id string, b *roleIDs) error {
@@ -34,31 +37,16 @@ func (s *server) addUserRoles() {
 	})
 	its := s.users()
 	its.path, its.tag = "/roles/{id}/users", tagRoles
-	addMemberList(its, "list-role-users", "read:roles", "List the users who have a role", s.hasRole, s.usersOf)
+	addMemberList(its, "list-role-users", "read:roles", "List the users who have a role", s.hasRole,
+		func(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.User], error) {
+			return links.Users(ctx, c.tenant, id, o)
+		})
 	add(s, operation{
 		id: "add-role-users", method: http.MethodPost, path: its.path, scope: "update:roles", tag: tagRoles, summary: "Give a role to users", status: http.StatusOK, change: true,
 		about: "All of them, or none.",
 	}, func(ctx context.Context, c *caller, in *changed[userIDs]) (*nothing, error) {
 		return &nothing{}, s.giveRole(ctx, c, in.ID, in.Body.Users)
 	})
-}
-
-func (s *server) rolesOf(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.Role], error) {
-	o.Filter = append(o.Filter, db.Equal("user_id", id))
-	links, err := s.cfg.Store.UserRoles.List(ctx, c.tenant, o)
-	return inOrder(links, err, func(l *db.UserRole) string { return l.RoleID }, func(names []string) ([]db.Role, error) {
-		page, err := s.cfg.Store.Roles.List(ctx, c.tenant, db.ListOptions{PerPage: len(names), Filter: []db.Filter{db.OneOf("id", names...)}})
-		return page.Rows, err
-	}, func(r *db.Role) string { return r.ID })
-}
-
-func (s *server) usersOf(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.User], error) {
-	o.Filter = append(o.Filter, db.Equal("role_id", id))
-	links, err := s.cfg.Store.UserRoles.List(ctx, c.tenant, o)
-	return inOrder(links, err, func(l *db.UserRole) string { return l.UserID }, func(names []string) ([]db.User, error) {
-		page, err := s.cfg.Store.Users.List(ctx, c.tenant, db.ListOptions{PerPage: len(names), Filter: []db.Filter{db.OneOf("user_id", names...)}})
-		return page.Rows, err
-	}, func(u *db.User) string { return u.UserID })
 }
 
 func (s *server) giveRole(ctx context.Context, c *caller, role string, users []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/alexedwards/argon2id"
@@ -69,12 +70,12 @@ type emailInput struct {
 }
 
 func (s *server) usersByEmail(ctx context.Context, c *caller, in *emailInput) (*listOutput, error) {
-	email := strings.ToLower(strings.TrimSpace(in.Email))
-	page, err := s.cfg.Store.Users.List(ctx, c.tenant, db.ListOptions{PerPage: 100, Filter: []db.Filter{db.Equal("email", email), db.Unset("linked_to")}})
+	found, err := s.cfg.Store.Users.ByEmail(ctx, c.tenant, in.Email)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.showUsers(ctx, c, page.Rows)
+	found = slices.DeleteFunc(found, func(u db.User) bool { return u.LinkedTo != nil })
+	rows, err := s.showUsers(ctx, c, found)
 	if err != nil {
 		return nil, err
 	}

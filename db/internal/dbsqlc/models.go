@@ -21,6 +21,67 @@ type AuthAuthEvent struct {
 	CreatedAt time.Time       `db:"created_at" json:"created_at"`
 }
 
+type AuthClient struct {
+	TenantID                           string          `db:"tenant_id" json:"tenant_id"`
+	ClientID                           string          `db:"client_id" json:"client_id"`
+	Name                               string          `db:"name" json:"name"`
+	Description                        string          `db:"description" json:"description"`
+	AppType                            string          `db:"app_type" json:"app_type"`
+	LogoURI                            string          `db:"logo_uri" json:"logo_uri"`
+	IsFirstParty                       bool            `db:"is_first_party" json:"is_first_party"`
+	OIDCConformant                     bool            `db:"oidc_conformant" json:"oidc_conformant"`
+	Callbacks                          []string        `db:"callbacks" json:"callbacks"`
+	AllowedOrigins                     []string        `db:"allowed_origins" json:"allowed_origins"`
+	WebOrigins                         []string        `db:"web_origins" json:"web_origins"`
+	AllowedLogoutURLs                  []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	ClientAliases                      []string        `db:"client_aliases" json:"client_aliases"`
+	AllowedClients                     []string        `db:"allowed_clients" json:"allowed_clients"`
+	GrantTypes                         []string        `db:"grant_types" json:"grant_types"`
+	TokenEndpointAuthMethod            string          `db:"token_endpoint_auth_method" json:"token_endpoint_auth_method"`
+	IsTokenEndpointIPHeaderTrusted     bool            `db:"is_token_endpoint_ip_header_trusted" json:"is_token_endpoint_ip_header_trusted"`
+	JWTConfiguration                   json.RawMessage `db:"jwt_configuration" json:"jwt_configuration"`
+	RefreshToken                       json.RawMessage `db:"refresh_token" json:"refresh_token"`
+	Addons                             json.RawMessage `db:"addons" json:"addons"`
+	Mobile                             json.RawMessage `db:"mobile" json:"mobile"`
+	NativeSocialLogin                  json.RawMessage `db:"native_social_login" json:"native_social_login"`
+	OIDCLogout                         json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	DefaultOrganization                json.RawMessage `db:"default_organization" json:"default_organization"`
+	InitiateLoginURI                   string          `db:"initiate_login_uri" json:"initiate_login_uri"`
+	CrossOriginAuthentication          bool            `db:"cross_origin_authentication" json:"cross_origin_authentication"`
+	CrossOriginLoc                     string          `db:"cross_origin_loc" json:"cross_origin_loc"`
+	SSO                                bool            `db:"sso" json:"sso"`
+	SSODisabled                        bool            `db:"sso_disabled" json:"sso_disabled"`
+	CustomLoginPageOn                  bool            `db:"custom_login_page_on" json:"custom_login_page_on"`
+	CustomLoginPage                    string          `db:"custom_login_page" json:"custom_login_page"`
+	FormTemplate                       string          `db:"form_template" json:"form_template"`
+	OrganizationUsage                  *string         `db:"organization_usage" json:"organization_usage"`
+	OrganizationRequireBehavior        *string         `db:"organization_require_behavior" json:"organization_require_behavior"`
+	RequirePushedAuthorizationRequests bool            `db:"require_pushed_authorization_requests" json:"require_pushed_authorization_requests"`
+	RequireProofOfPossession           bool            `db:"require_proof_of_possession" json:"require_proof_of_possession"`
+	ClientMetadata                     json.RawMessage `db:"client_metadata" json:"client_metadata"`
+	CreatedAt                          time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt                          time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthClientGrant struct {
+	TenantID             string    `db:"tenant_id" json:"tenant_id"`
+	ID                   string    `db:"id" json:"id"`
+	ClientID             string    `db:"client_id" json:"client_id"`
+	Audience             string    `db:"audience" json:"audience"`
+	Scope                []string  `db:"scope" json:"scope"`
+	OrganizationUsage    *string   `db:"organization_usage" json:"organization_usage"`
+	AllowAnyOrganization bool      `db:"allow_any_organization" json:"allow_any_organization"`
+	CreatedAt            time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt            time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthClientSecret struct {
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	ClientID  string    `db:"client_id" json:"client_id"`
+	Sealed    []byte    `db:"sealed" json:"sealed"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+}
+
 type AuthConnection struct {
 	TenantID           string          `db:"tenant_id" json:"tenant_id"`
 	ID                 string          `db:"id" json:"id"`
@@ -93,6 +154,43 @@ type AuthLog struct {
 	Strategy    *string         `db:"strategy" json:"strategy"`
 	Hostname    *string         `db:"hostname" json:"hostname"`
 	Details     json.RawMessage `db:"details" json:"details"`
+}
+
+type AuthOrganization struct {
+	TenantID    string          `db:"tenant_id" json:"tenant_id"`
+	ID          string          `db:"id" json:"id"`
+	Name        string          `db:"name" json:"name"`
+	DisplayName string          `db:"display_name" json:"display_name"`
+	Branding    json.RawMessage `db:"branding" json:"branding"`
+	Metadata    json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt   time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt   time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationConnection struct {
+	TenantID                string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID          string    `db:"organization_id" json:"organization_id"`
+	ConnectionID            string    `db:"connection_id" json:"connection_id"`
+	AssignMembershipOnLogin bool      `db:"assign_membership_on_login" json:"assign_membership_on_login"`
+	ShowAsButton            bool      `db:"show_as_button" json:"show_as_button"`
+	IsSignupEnabled         bool      `db:"is_signup_enabled" json:"is_signup_enabled"`
+	CreatedAt               time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt               time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationMember struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthOrganizationMemberRole struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	RoleID         string    `db:"role_id" json:"role_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
 }
 
 type AuthPermission struct {
@@ -181,6 +279,14 @@ type AuthUser struct {
 	AppMetadata   json.RawMessage `db:"app_metadata" json:"app_metadata"`
 	CreatedAt     time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt     time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthUserPermission struct {
+	TenantID                 string    `db:"tenant_id" json:"tenant_id"`
+	UserID                   string    `db:"user_id" json:"user_id"`
+	ResourceServerIdentifier string    `db:"resource_server_identifier" json:"resource_server_identifier"`
+	PermissionName           string    `db:"permission_name" json:"permission_name"`
+	CreatedAt                time.Time `db:"created_at" json:"created_at"`
 }
 
 type AuthUserRole struct {

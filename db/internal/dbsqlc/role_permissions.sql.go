@@ -28,55 +28,6 @@ func (q *Queries) AssignRolePermissions(ctx context.Context, tenantID string, ro
 	return result.RowsAffected(), nil
 }
 
-const describeRolePermissions = `-- name: DescribeRolePermissions :many
-select p.permission_name, p.description, p.resource_server_identifier, s.name as resource_server_name, count(*) over () as total
-  from auth.role_permissions r
-  join auth.permissions p using (tenant_id, resource_server_identifier, permission_name)
-  join auth.resource_servers s on s.tenant_id = p.tenant_id and s.identifier = p.resource_server_identifier
- where r.tenant_id = $1 and r.role_id = $2
- order by p.resource_server_identifier, p.permission_name
- limit $4::bigint offset $3::bigint
-`
-
-type DescribeRolePermissionsRow struct {
-	PermissionName           string `db:"permission_name" json:"permission_name"`
-	Description              string `db:"description" json:"description"`
-	ResourceServerIdentifier string `db:"resource_server_identifier" json:"resource_server_identifier"`
-	ResourceServerName       string `db:"resource_server_name" json:"resource_server_name"`
-	Total                    int64  `db:"total" json:"total"`
-}
-
-func (q *Queries) DescribeRolePermissions(ctx context.Context, tenantID string, roleID string, start int64, limited int64) ([]DescribeRolePermissionsRow, error) {
-	rows, err := q.db.Query(ctx, describeRolePermissions,
-		tenantID,
-		roleID,
-		start,
-		limited,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DescribeRolePermissionsRow
-	for rows.Next() {
-		var i DescribeRolePermissionsRow
-		if err := rows.Scan(
-			&i.PermissionName,
-			&i.Description,
-			&i.ResourceServerIdentifier,
-			&i.ResourceServerName,
-			&i.Total,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listRolePermissions = `-- name: ListRolePermissions :many
 select resource_server_identifier, permission_name
   from auth.role_permissions
