@@ -17,6 +17,6 @@ import (
 // through the store.
 func (d *database) management(store *db.Store, conn *pgxpool.Pool, reg *db.Hooks, issuer *token.Issuer, secrets *seal.Keys, guard *webhook.Guard, s *sender.Sender, log *slog.Logger) (*api.API, error) {
 	return api.New(api.Config{
-		Store: store, Conn: conn, Group: d.Group, Tokens: issuer, SigningKeys: issuer, Audience: issuer.Audience(), Seal: secrets, Guard: guard, Tables: reg.Tables(), Trier: trier{s}, Logger: log,
+		Store: store, Conn: conn, Group: d.Group, Tokens: issuer, Audience: issuer.Audience(), Seal: secrets, Guard: guard, Tables: reg.Tables(), Trier: trier{s}, Logger: log,
 	})
 }

@@ -17,17 +17,19 @@ import (
 
 // Config is what the API is made of. All of it is needed, but for Group, Trier and Logger.
 type Config struct {
-	Store       *db.Store
-	Conn        listener.Conn // what the feed and the deliveries are read through
-	Group       string        // the listeners' group, whose log the feed is; empty: default
-	Tokens      Verifier
-	Audience    string         // that tokens must be meant for
-	Seal        Sealer         // for the secrets of webhooks
-	Guard       *webhook.Guard // where webhooks may go
-	Tables      []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
-	Trier       Trier          // nil: no test deliveries
-	SigningKeys SigningKeys
-	Logger      *slog.Logger
+	Store    *db.Store
+	Conn     listener.Conn // what the feed and the deliveries are read through
+	Group    string        // the listeners' group, whose log the feed is; empty: default
+	Tokens   Tokens
+	Audience string         // that tokens must be meant for
+	Seal     Sealer         // for the secrets of webhooks
+	Guard    *webhook.Guard // where webhooks may go
+	Tables   []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
+	Trier    Trier          // nil: no test deliveries
+	Logger   *slog.Logger
+
+	// RateLimit is how many requests there may be within a minute of one token's subject. 0: 6000; less: as many as come.
+	RateLimit int
 }
 
 // API is the routes. Close ends its streams.
@@ -44,6 +46,7 @@ type server struct {
 	feed   *listener.Feed
 	tail   *tail
 	closed chan struct{}
+	limits limits
 
 	closing sync.Once
 }
@@ -59,12 +62,12 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("api: Config.Conn is nil: give it a pool of the store's database")
 	case cfg.Seal == nil, cfg.Guard == nil, len(cfg.Tables) == 0:
 		return nil, errors.New("api: Config.Seal, Guard and Tables are needed for hooks: give it all of them")
-	case cfg.Tokens == nil, cfg.SigningKeys == nil:
-		return nil, errors.New("api: Config.Tokens or SigningKeys is nil: give it what checks bearer tokens, and the keys that sign them; a token.Issuer is both")
+	case cfg.Tokens == nil:
+		return nil, errors.New("api: Config.Tokens is nil: give it a token.Issuer, which makes and checks bearer tokens")
 	}
 	s := &server{
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
-		closed: make(chan struct{}),
+		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -85,6 +88,11 @@ func New(cfg Config) (*API, error) {
 	s.addUserPermissions()
 	s.addConnections()
 	s.addResourceServers()
+	s.addClients()
+	s.addClientGrants()
+	s.addOrganizations()
+	s.addOrganizationMembers()
+	s.addOrganizationConnections()
 	s.addTenantSettings()
 	s.addSigningKeys()
 	s.addStats()
@@ -123,6 +131,8 @@ func description() huma.Config {
 				{Name: tagRoles, Description: "Named sets of permissions."},
 				{Name: tagConnections, Description: "Where users come from."},
 				{Name: tagServers, Description: "The APIs that tokens are made for, and their permissions."},
+				{Name: tagClients, Description: "Applications, and what they may ask for."},
+				{Name: tagOrganizations, Description: "Groups of users, with roles and connections of their own."},
 				{Name: tagTenant, Description: "The tenant's settings, the keys that sign, and figures."},
 				{Name: tagHooks, Description: "What is called, and when."},
 				{Name: tagDeliveries, Description: "What was sent to webhooks, and what came of it."},
@@ -143,15 +153,17 @@ func description() huma.Config {
 
 // The parts of the description.
 const (
-	tagUsers       = "users"
-	tagRoles       = "roles"
-	tagConnections = "connections"
-	tagServers     = "resource servers"
-	tagTenant      = "tenant"
-	tagHooks       = "hooks"
-	tagDeliveries  = "deliveries"
-	tagEvents      = "events"
-	tagLogs        = "logs"
+	tagUsers         = "users"
+	tagRoles         = "roles"
+	tagConnections   = "connections"
+	tagServers       = "resource servers"
+	tagClients       = "clients"
+	tagOrganizations = "organizations"
+	tagTenant        = "tenant"
+	tagHooks         = "hooks"
+	tagDeliveries    = "deliveries"
+	tagEvents        = "events"
+	tagLogs          = "logs"
 )
 
 // tidy takes the framework's own error out of the description: ourShape leaves none.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -28,6 +29,7 @@ func (p permissionRefs) refs() []db.PermissionRef {
 // members is a change of what belongs to a row: the same body adds and removes.
 type members[Body any] struct {
 	path, scope, tag string
+	removes          string // the scope of removing, where that is another
 	id, what         string // "role-permissions", "permissions of a role"
 	status           int    // of adding
 	add, remove      func(ctx context.Context, c *caller, id string, body *Body) error
@@ -41,7 +43,7 @@ func addMembers[Body any](s *server, m members[Body]) {
 		return &nothing{}, m.add(ctx, c, in.ID, &in.Body)
 	})
 	add(s, operation{
-		id: "remove-" + m.id, method: http.MethodDelete, path: m.path, scope: m.scope, tag: m.tag, summary: "Remove " + m.what,
+		id: "remove-" + m.id, method: http.MethodDelete, path: m.path, scope: cmp.Or(m.removes, m.scope), tag: m.tag, summary: "Remove " + m.what,
 		status: http.StatusNoContent, change: true, about: "Those that aren't there are passed over.",
 	}, func(ctx context.Context, c *caller, in *changed[Body]) (*nothing, error) {
 		return &nothing{}, m.remove(ctx, c, in.ID, &in.Body)
@@ -61,8 +63,8 @@ func addMemberList[Row, Shown any](r *resource[Row, Shown], id, scope, summary s
 	add(r.s, operation{
 		id: id, method: http.MethodGet, path: r.path, scope: scope, tag: r.tag, summary: summary, answer: r.s.listOf(typeOf[Shown](), r.plural),
 	}, func(ctx context.Context, c *caller, in *membersInput) (*listOutput, error) {
-		if in.From != "" || in.Take != 0 || in.Q != "" || in.Sort != "" {
-			return nil, badRequest("from, take, q, sort: this list has page and per_page alone.")
+		if err := in.plain(); err != nil {
+			return nil, err
 		}
 		if err := has(ctx, c, in.ID); err != nil {
 			return nil, err

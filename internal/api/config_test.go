@@ -28,7 +28,7 @@ func (r *rig) config() api.Config {
 	r.ok(err)
 	r.keys = keys
 	return api.Config{
-		Store: r.store, Conn: r.pool, Tokens: r.tokens, SigningKeys: r.tokens, Audience: audience, Seal: keys, Guard: guard, Tables: db.NewHooks().Tables(), Trier: &r.tried,
+		Store: r.store, Conn: r.pool, Tokens: r.tokens, Audience: audience, Seal: keys, Guard: guard, Tables: db.NewHooks().Tables(), Trier: &r.tried,
 	}
 }
 

@@ -53,6 +53,14 @@ func (l *Listing) checkpoint(o db.ListOptions, key string) (db.ListOptions, erro
 	return o, nil
 }
 
+// plain refuses what lists of a row's members don't have.
+func (l *Listing) plain() error {
+	if l.From != "" || l.Take != 0 || l.Q != "" || l.Sort != "" {
+		return badRequest("from, take, q, sort: this list has page and per_page alone.")
+	}
+	return nil
+}
+
 // of is what is selected of a row.
 func (f *Selection) of(row interface{}) (json.RawMessage, error) {
 	text, err := json.Marshal(row)

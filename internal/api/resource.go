@@ -196,8 +196,8 @@ func (s *server) oneOf(row typ) *huma.Response {
 func (s *server) partial(row typ) *huma.Schema {
 	schemas := s.api.OpenAPI().Components.Schemas
 	ref := schemas.Schema(row, true, "")
-	if full := schemas.SchemaFromRef(ref.Ref); full != nil {
-		full.Required = nil
+	if ref.Ref != "" {
+		schemas.SchemaFromRef(ref.Ref).Required = nil
 	}
 	return ref
 }

@@ -48,7 +48,7 @@ func (s *server) addSigningKeys() {
 		id: "list-signing-keys", method: http.MethodGet, path: "/keys/signing", scope: "read:signing_keys", tag: tagTenant, summary: "List the keys that sign tokens",
 		about: "The public parts are in the JWKS.",
 	}, func(ctx context.Context, _ *caller, _ *struct{}) (*keysOutput, error) {
-		keys, err := s.cfg.SigningKeys.List(ctx)
+		keys, err := s.cfg.Tokens.List(ctx)
 		list := make([]signingKey, len(keys))
 		for i := range keys {
 			list[i] = signingKeyJSON(&keys[i])
@@ -73,7 +73,7 @@ func (s *server) addSigningKeys() {
 }
 
 func (s *server) signingKey(ctx context.Context, kid string) (*shown[signingKey], error) {
-	keys, err := s.cfg.SigningKeys.List(ctx)
+	keys, err := s.cfg.Tokens.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *server) rotateSigningKeys(ctx context.Context, c *caller, _ *struct{}) 
 	if err := ofControlPlane(c); err != nil {
 		return nil, err
 	}
-	err := s.cfg.SigningKeys.Rotate(ctx)
+	err := s.cfg.Tokens.Rotate(ctx)
 	var early *token.TooEarly
 	if errors.As(err, &early) {
 		return nil, conflict(fmt.Sprintf("Verifiers may not know the next key yet: rotate after %s.", early.At.UTC().Format(time.RFC3339)))
@@ -118,5 +118,5 @@ func (s *server) revokeSigningKey(ctx context.Context, c *caller, in *keyInput) 
 	if !key.Body.Previous {
 		return nil, conflict("The key signs, or will: rotate first.")
 	}
-	return key, s.cfg.SigningKeys.Revoke(ctx, in.KID)
+	return key, s.cfg.Tokens.Revoke(ctx, in.KID)
 }
