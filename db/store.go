@@ -62,6 +62,9 @@ type repositories struct {
 	Logs                    *Logs
 	TenantHooks             *TenantHooks
 	HookSecrets             *HookSecrets
+	TenantHosts             *TenantHosts
+	Jobs                    *Jobs
+	Tickets                 *Tickets
 
 	watch *watcher
 	asks  *asks
@@ -89,6 +92,9 @@ func newRepositories(s *session, h *Hooks) repositories {
 		Logs:                    newLogs(s),
 		TenantHooks:             newTenantHooks(s),
 		HookSecrets:             &HookSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    newJobs(s),
+		Tickets:                 &Tickets{s: s},
 		watch:                   s.watch,
 		asks:                    s.asks,
 	}
@@ -117,6 +123,9 @@ func (r repositories) on(s *session) repositories {
 		Logs:                    &Logs{*r.Logs.r.on(s)},
 		TenantHooks:             r.TenantHooks.on(s),
 		HookSecrets:             &HookSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    &Jobs{Journal[Job, CreateJob]{*r.Jobs.r.on(s)}},
+		Tickets:                 &Tickets{s: s},
 		watch:                   r.watch,
 		asks:                    r.asks,
 	}
