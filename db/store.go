@@ -63,6 +63,9 @@ type repositories struct {
 	TenantHooks             *TenantHooks
 	HookSecrets             *HookSecrets
 	ConnectionSecrets       *ConnectionSecrets
+	TenantHosts             *TenantHosts
+	Jobs                    *Jobs
+	Tickets                 *Tickets
 
 	watch *watcher
 	asks  *asks
@@ -91,6 +94,9 @@ func newRepositories(s *session, h *Hooks) repositories {
 		TenantHooks:             newTenantHooks(s),
 		HookSecrets:             &HookSecrets{s: s},
 		ConnectionSecrets:       &ConnectionSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    newJobs(s),
+		Tickets:                 &Tickets{s: s},
 		watch:                   s.watch,
 		asks:                    s.asks,
 	}
@@ -120,6 +126,9 @@ func (r repositories) on(s *session) repositories {
 		TenantHooks:             r.TenantHooks.on(s),
 		HookSecrets:             &HookSecrets{s: s},
 		ConnectionSecrets:       &ConnectionSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    &Jobs{Journal[Job, CreateJob]{*r.Jobs.r.on(s)}},
+		Tickets:                 &Tickets{s: s},
 		watch:                   r.watch,
 		asks:                    r.asks,
 	}

@@ -49,6 +49,8 @@ func fieldOf(t reflect.Type) *huma.Schema {
 		return s
 	case reflect.Slice:
 		return &huma.Schema{Type: huma.TypeArray, Items: fieldOf(t.Elem())}
+	case reflect.Float64:
+		return &huma.Schema{Type: huma.TypeNumber}
 	case reflect.Bool:
 		return &huma.Schema{Type: huma.TypeBoolean}
 	case reflect.String:

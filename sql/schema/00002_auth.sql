@@ -14,21 +14,42 @@ $$;
 -- +goose StatementEnd
 
 create table auth.tenants (
-    id               text primary key check (id <> ''),
-    friendly_name    text        not null default '',
-    audience         text        not null default '',
-    default_audience text        not null default '',
-    sender_email     text        not null default '',
-    sender_name      text        not null default '',
-    support_email    text        not null default '',
-    support_url      text        not null default '',
-    picture_url      text        not null default '',
-    language         text        not null default 'en',
-    flags            jsonb       not null default '{}',
-    metadata         jsonb       not null default '{}',
-    created_at       timestamptz not null default now(),
-    updated_at       timestamptz not null default now()
+    id                      text             primary key check (id <> ''),
+    friendly_name           text             not null default '',
+    audience                text             not null default '',
+    default_audience        text             not null default '',
+    sender_email            text             not null default '',
+    sender_name             text             not null default '',
+    support_email           text             not null default '',
+    support_url             text             not null default '',
+    picture_url             text             not null default '',
+    language                text             not null default 'en',
+    enabled_locales         text[]           not null default '{en}',
+    -- the connection that passwords are tried on where a login names none
+    default_directory       text             not null default '',
+    default_redirection_uri text             not null default '',
+    allowed_logout_urls     text[]           not null default '{}',
+    -- hours; idle: without use
+    session_lifetime        double precision not null default 168 check (session_lifetime > 0),
+    idle_session_lifetime   double precision not null default 72 check (idle_session_lifetime > 0),
+    session_cookie          jsonb            not null default '{}' check (jsonb_typeof(session_cookie) = 'object'),
+    sessions                jsonb            not null default '{}' check (jsonb_typeof(sessions) = 'object'),
+    oidc_logout             jsonb            not null default '{}' check (jsonb_typeof(oidc_logout) = 'object'),
+    universal_login         jsonb            not null default '{}' check (jsonb_typeof(universal_login) = 'object'),
+    error_page              jsonb            not null default '{}' check (jsonb_typeof(error_page) = 'object'),
+    flags                   jsonb            not null default '{}',
+    metadata                jsonb            not null default '{}',
+    created_at              timestamptz      not null default now(),
+    updated_at              timestamptz      not null default now()
 );
+
+-- The names by which a tenant is reached. Lowercased, without port.
+create table auth.tenant_hosts (
+    host       text        primary key check (host <> '' and host = lower(host)),
+    tenant_id  text        not null references auth.tenants on delete cascade,
+    created_at timestamptz not null default now()
+);
+create index tenant_hosts_by_tenant on auth.tenant_hosts (tenant_id);
 
 create table auth.connections (
     tenant_id            text        not null references auth.tenants on delete cascade,

@@ -139,6 +139,28 @@ type AuthHookSecret struct {
 	ExpiresAt *time.Time `db:"expires_at" json:"expires_at"`
 }
 
+type AuthJob struct {
+	TenantID     string          `db:"tenant_id" json:"tenant_id"`
+	ID           string          `db:"id" json:"id"`
+	Type         string          `db:"type" json:"type"`
+	Status       string          `db:"status" json:"status"`
+	StatusReason string          `db:"status_reason" json:"status_reason"`
+	ConnectionID *string         `db:"connection_id" json:"connection_id"`
+	Upsert       bool            `db:"upsert" json:"upsert"`
+	ExternalID   string          `db:"external_id" json:"external_id"`
+	Options      json.RawMessage `db:"options" json:"options"`
+	Percentage   int32           `db:"percentage" json:"percentage"`
+	Processed    int64           `db:"processed" json:"processed"`
+	Inserted     int64           `db:"inserted" json:"inserted"`
+	Updated      int64           `db:"updated" json:"updated"`
+	Failed       int64           `db:"failed" json:"failed"`
+	Claims       int32           `db:"claims" json:"claims"`
+	LeasedUntil  *time.Time      `db:"leased_until" json:"leased_until"`
+	CreatedAt    time.Time       `db:"created_at" json:"created_at"`
+	StartedAt    *time.Time      `db:"started_at" json:"started_at"`
+	FinishedAt   *time.Time      `db:"finished_at" json:"finished_at"`
+}
+
 type AuthLog struct {
 	TenantID    string          `db:"tenant_id" json:"tenant_id"`
 	LogID       string          `db:"log_id" json:"log_id"`
@@ -231,20 +253,52 @@ type AuthRole struct {
 }
 
 type AuthTenant struct {
-	ID              string          `db:"id" json:"id"`
-	FriendlyName    string          `db:"friendly_name" json:"friendly_name"`
-	Audience        string          `db:"audience" json:"audience"`
-	DefaultAudience string          `db:"default_audience" json:"default_audience"`
-	SenderEmail     string          `db:"sender_email" json:"sender_email"`
-	SenderName      string          `db:"sender_name" json:"sender_name"`
-	SupportEmail    string          `db:"support_email" json:"support_email"`
-	SupportURL      string          `db:"support_url" json:"support_url"`
-	PictureURL      string          `db:"picture_url" json:"picture_url"`
-	Language        string          `db:"language" json:"language"`
-	Flags           json.RawMessage `db:"flags" json:"flags"`
-	Metadata        json.RawMessage `db:"metadata" json:"metadata"`
-	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
-	UpdatedAt       time.Time       `db:"updated_at" json:"updated_at"`
+	ID                    string          `db:"id" json:"id"`
+	FriendlyName          string          `db:"friendly_name" json:"friendly_name"`
+	Audience              string          `db:"audience" json:"audience"`
+	DefaultAudience       string          `db:"default_audience" json:"default_audience"`
+	SenderEmail           string          `db:"sender_email" json:"sender_email"`
+	SenderName            string          `db:"sender_name" json:"sender_name"`
+	SupportEmail          string          `db:"support_email" json:"support_email"`
+	SupportURL            string          `db:"support_url" json:"support_url"`
+	PictureURL            string          `db:"picture_url" json:"picture_url"`
+	Language              string          `db:"language" json:"language"`
+	EnabledLocales        []string        `db:"enabled_locales" json:"enabled_locales"`
+	DefaultDirectory      string          `db:"default_directory" json:"default_directory"`
+	DefaultRedirectionURI string          `db:"default_redirection_uri" json:"default_redirection_uri"`
+	AllowedLogoutURLs     []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	SessionLifetime       float64         `db:"session_lifetime" json:"session_lifetime"`
+	IdleSessionLifetime   float64         `db:"idle_session_lifetime" json:"idle_session_lifetime"`
+	SessionCookie         json.RawMessage `db:"session_cookie" json:"session_cookie"`
+	Sessions              json.RawMessage `db:"sessions" json:"sessions"`
+	OIDCLogout            json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	UniversalLogin        json.RawMessage `db:"universal_login" json:"universal_login"`
+	ErrorPage             json.RawMessage `db:"error_page" json:"error_page"`
+	Flags                 json.RawMessage `db:"flags" json:"flags"`
+	Metadata              json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt             time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt             time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthTenantHost struct {
+	Host      string    `db:"host" json:"host"`
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthTicket struct {
+	TenantID  string          `db:"tenant_id" json:"tenant_id"`
+	ID        string          `db:"id" json:"id"`
+	Hash      []byte          `db:"hash" json:"hash"`
+	Type      string          `db:"type" json:"type"`
+	UserID    string          `db:"user_id" json:"user_id"`
+	Email     *string         `db:"email" json:"email"`
+	ResultURL string          `db:"result_url" json:"result_url"`
+	ClientID  *string         `db:"client_id" json:"client_id"`
+	Options   json.RawMessage `db:"options" json:"options"`
+	CreatedAt time.Time       `db:"created_at" json:"created_at"`
+	ExpiresAt time.Time       `db:"expires_at" json:"expires_at"`
+	UsedAt    *time.Time      `db:"used_at" json:"used_at"`
 }
 
 type AuthUser struct {
