@@ -40,6 +40,9 @@ func (s *server) addIdentities() {
 
 func (s *server) linkIdentity(ctx context.Context, c *caller, in *changed[link]) (*identitiesOutput, error) {
 	other := identityID(in.Body.Provider, in.Body.UserID)
+	if err := s.hasUser(ctx, c, in.ID); err != nil {
+		return nil, err
+	}
 	if err := s.linkable(ctx, c, other, in.Body.ConnectionID); err != nil {
 		return nil, err
 	}

@@ -9,15 +9,10 @@ import (
 	"github.com/auth0/go-auth0/management"
 )
 
-const sdkScopes = "read:users+create:users+update:users+delete:users+read:roles+create:roles+update:roles+delete:roles+" +
-	"read:connections+create:connections+update:connections+delete:connections+" +
-	"read:resource_servers+create:resource_servers+update:resource_servers+delete:resource_servers+" +
-	"read:tenant_settings+update:tenant_settings+read:signing_keys+read:stats"
-
 // sdk is Auth0's own client, as it is, on the server.
 func (r *rig) sdk() *management.Management {
 	r.t.Helper()
-	m, err := management.New(strings.TrimPrefix(r.server.URL, "http://"), management.WithInsecure(), management.WithStaticToken(r.token("acme/"+sdkScopes)),
+	m, err := management.New(strings.TrimPrefix(r.server.URL, "http://"), management.WithInsecure(), management.WithStaticToken(r.token("acme/"+r.everything())),
 		management.WithClient(r.server.Client()), management.WithNoRetries())
 	r.ok(err)
 	return m
