@@ -103,6 +103,7 @@ func New(cfg Config) (*API, error) {
 	s.addReplay()
 	s.addEvents()
 	s.addLogs()
+	s.addTokens(r)
 	tidy(s.api.OpenAPI())
 	if err := s.addDocs(r); err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func unauthorized(code, message, challenge string) *Problem {
 	return p
 }
 
-// tenantOf is the token's tenant, or for a control-plane token the one that the request names.
+// tenantOf is the token's tenant, or for a control-plane token the one that the request names by its header, or its host.
 func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error) {
 	named := ctx.Header(tenantHeader)
 	switch {
@@ -131,7 +131,11 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 	case claims.TenantID != "":
 		return claims.TenantID, nil
 	case named == "":
-		return "", badRequest("The token is of no tenant: name one with the header tenant-id.")
+		tenant, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
+		if errors.Is(err, db.ErrNotFound) {
+			err = badRequest("The token is of no tenant, and neither is the host: name one with the header tenant-id.")
+		}
+		return tenant, err
 	}
 	if _, err := s.cfg.Store.Tenants.Get(ctx.Context(), named); errors.Is(err, db.ErrNotFound) {
 		return "", notFound(fmt.Sprintf("There is no tenant %q.", named))
