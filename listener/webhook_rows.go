@@ -3,6 +3,7 @@ package listener
 import (
 	"crypto/rand"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +100,7 @@ func (r *logRows) add(s *sent) {
 	if err != nil {
 		details = []byte("{}") // strings and numbers always marshal
 	}
-	r.tenants, r.ids, r.types = append(r.tenants, s.hook.TenantID), append(r.ids, newLogID()), append(r.types, kind)
+	r.tenants, r.ids, r.types = append(r.tenants, s.hook.TenantID), append(r.ids, newLogID(s.run.Began)), append(r.types, kind)
 	r.dates, r.descriptions = append(r.dates, s.run.Began), append(r.descriptions, description)
 	r.users = append(r.users, userOf(s))
 	r.ips, r.agents, r.client = append(r.ips, s.stamp.IP), append(r.agents, s.stamp.UserAgent), append(r.client, s.stamp.ClientID)
@@ -138,8 +139,11 @@ func userOf(s *sent) string {
 	return string(user)
 }
 
-// newLogID is log_ and 26 letters and digits.
-func newLogID() string { return "log_" + rand.Text() }
+// newLogID is log_ and 26 letters and digits that grow with time, so that what is written together lies together in the index.
+func newLogID(at time.Time) string {
+	text := strconv.FormatInt(at.UnixMicro(), 36) // 10 digits until 2085
+	return "log_" + text + rand.Text()[:16]
+}
 
 // shortText keeps a description to a line.
 func shortText(text string) string {
