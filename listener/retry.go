@@ -50,26 +50,18 @@ func (r *retries) run(ctx context.Context, lanes []*lane) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for n := 0; ; {
-		r.mu.Lock()
-		wait := time.Hour
-		for len(r.heap) > 0 {
-			if wait = time.Until(r.heap[0].at); wait > 0 {
-				break
-			}
-			due := heap.Pop(&r.heap).(dueGroup)
-			if due.sub.webhook != nil {
-				due.sub.webhook.retry(due.g)
-				wait = time.Hour
+		due, wait := r.take()
+		for _, d := range due { // without the lock: a queue may put off what it is given
+			if d.sub.webhook != nil {
+				d.sub.webhook.retry(d.g)
 				continue
 			}
 			to := lanes[1+n%(len(lanes)-1)]
-			if n++; due.sub.suspected(due.g) {
+			if n++; d.sub.suspected(d.g) {
 				to = lanes[0]
 			}
-			to.push([]item{{group: due.g, retry: due.sub}})
-			wait = time.Hour
+			to.push([]item{{group: d.g, retry: d.sub}})
 		}
-		r.mu.Unlock()
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
@@ -78,6 +70,19 @@ func (r *retries) run(ctx context.Context, lanes []*lane) error {
 			return nil
 		}
 	}
+}
+
+// take returns the groups that are due, and how long it is until the next one is.
+func (r *retries) take() (due []dueGroup, wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.heap) > 0 {
+		if wait = time.Until(r.heap[0].at); wait > 0 {
+			return due, wait
+		}
+		due = append(due, heap.Pop(&r.heap).(dueGroup))
+	}
+	return due, time.Hour
 }
 
 // prepare makes the head of a group ready to be tried: its row is written, the attempt is counted, and its event is there.
