@@ -29,7 +29,12 @@ func newWebhookRig(t *testing.T) *webhookRig {
 // start starts a listener that sends webhooks and looks at once for what is changed.
 func (r *webhookRig) start(options ...option) *node {
 	r.t.Helper()
-	return r.operateRig.start(append([]option{attentive(), r.sending()}, options...)...)
+	return r.operateRig.start(append([]option{attentive(), roomy(), r.sending()}, options...)...)
+}
+
+// roomy is for tests that write much at once: parts of the log hold more of it.
+func roomy() option {
+	return onOpen(func(l *listener.Listener) { l.SetRetention(20*time.Millisecond, 100_000) })
 }
 
 // sending is what it takes to send. A failed delivery is tried again after 10 ms, nine times.
