@@ -21,6 +21,9 @@ const (
 	asideMost   = 10_000 // deliveries of one webhook that wait for another attempt; then it is given no more new ones
 	requestMost = 64     // requests of one webhook at once
 	requestsAll = 1024   // of all: the nearer, the fewer each may have, down to one
+
+	// askAgain is how long a queue waits at most until it asks the endpoint again: another hook's probe may have been answered.
+	askAgain = 5 * time.Second
 )
 
 // message is an event for a webhook.
@@ -150,7 +153,7 @@ func (q *webhookQueue) next() {
 		}
 		pass, wait := q.t.l.endpoints.Enter(hook.TenantID, hook.URL, hook.Limit)
 		if wait > 0 {
-			q.until = time.Now().Add(wait)
+			q.until = time.Now().Add(min(wait, askAgain))
 			q.t.retries.push(q.sub, nil, q.until)
 			return
 		}
@@ -224,7 +227,7 @@ func (q *webhookQueue) begin(request func(ctx, sendCtx context.Context) error) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.running--
-		if err == nil {
+		if q.until = (time.Time{}); err == nil { // it may have closed the breaker
 			q.next()
 		}
 		return err

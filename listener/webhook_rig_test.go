@@ -187,3 +187,11 @@ func delivered(got []hookstest.Webhook) (last []hookstest.Webhook) {
 	}
 	return last
 }
+
+// decode reads a message's body.
+func decode[T any](t *testing.T, w hookstest.Webhook, into *T) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body, into); err != nil {
+		t.Fatalf("%v\nin: %s", err, w.Body)
+	}
+}
