@@ -240,7 +240,7 @@ func runCrashWebhookChild(url string) {
 	}
 	l, err := listener.Open(ctx, listener.Config{
 		DatabaseURL: url, Hooks: reg, Webhooks: webhooks, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		Trace: listener.Trace{Owning: func(int64) { fmt.Println("owning") }},
+		Trace: listener.Trace{Owning: func(int64) { fmt.Fprintln(os.Stdout, "owning") }},
 	})
 	if err != nil {
 		fail(err)

@@ -112,7 +112,8 @@ func TestWebhookReceiverDown(t *testing.T) {
 	r := newWebhookRig(t)
 	n := r.start(schedule(slices.Repeat([]time.Duration{100 * time.Millisecond}, 20)...))
 	sink := r.hook("h", "role.created")
-	down, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	down, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestWebhookReceiverDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := net.Listen("tcp", address)
+	back, err := config.Listen(t.Context(), "tcp", address)
 	if err != nil {
 		t.Skipf("someone else has the port now: %v", err)
 	}

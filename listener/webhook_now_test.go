@@ -1,7 +1,6 @@
 package listener_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,22 +14,28 @@ import (
 	"github.com/latchkey-dev/latchkey/hooks/hookstest"
 )
 
-// writers make roles, each in a transaction of its own, until they are stopped.
+// roleWriters make roles, each in a transaction of its own, until they are stopped.
 type roleWriters struct {
 	r    *webhookRig
 	made atomic.Int64
-	stop context.CancelFunc
+	stop func()
 	done sync.WaitGroup
 }
 
 func (r *webhookRig) writeRoles(writers int) *roleWriters {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(r.ctx())
-	w := &roleWriters{r: r, stop: cancel}
+	ctx := r.ctx()
+	stop := make(chan struct{})
+	w := &roleWriters{r: r, stop: sync.OnceFunc(func() { close(stop) })}
 	for i := range writers {
 		w.done.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
-				if _, err := r.pool.Exec(r.ctx(), `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, fmt.Sprintf("w%d-%d", i, n)); err != nil {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := r.pool.Exec(ctx, `insert into auth.roles (tenant_id, id, name) values ('t', $1, $1)`, fmt.Sprintf("w%d-%d", i, n)); err != nil {
 					r.t.Errorf("write: %v", err)
 					return
 				}

@@ -180,11 +180,14 @@ func (f *failing) mend() {
 
 // delivered are those messages that were answered well: the last of each webhook-id.
 func delivered(got []hookstest.Webhook) (last []hookstest.Webhook) {
-	for i, w := range got {
-		if !slices.ContainsFunc(got[i+1:], func(later hookstest.Webhook) bool { return later.ID == w.ID }) {
+	seen := map[string]bool{}
+	for _, w := range slices.Backward(got) {
+		if !seen[w.ID] {
 			last = append(last, w)
 		}
+		seen[w.ID] = true
 	}
+	slices.Reverse(last)
 	return last
 }
 

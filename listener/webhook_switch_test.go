@@ -127,6 +127,7 @@ func TestDisabledWebhook(t *testing.T) {
 	r.set("h", `enabled = true`)
 	n.reread()
 	r.describe("a", "3")
+	sink.Await(2)
 	r.roles("c")
 	sink.Await(3)
 	n.stop()
