@@ -1,6 +1,7 @@
 package listener_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pglogrepl"
 
 	"github.com/latchkey-dev/latchkey/hooks/hookstest"
 	"github.com/latchkey-dev/latchkey/listener"
@@ -93,6 +96,17 @@ func (n *node) reread() {
 	n.r.t.Helper()
 	if err := n.l.Reread(n.r.ctx()); err != nil {
 		n.r.t.Fatal(err)
+	}
+}
+
+// catchUpWebhooks waits until all that has been written is sent, too.
+func (n *node) catchUpWebhooks() {
+	n.r.t.Helper()
+	n.catchUp()
+	ctx, cancel := context.WithTimeout(n.r.ctx(), patience)
+	defer cancel()
+	if err := n.l.WaitForWebhooks(ctx, value[pglogrepl.LSN](n.r, `select pg_current_wal_flush_lsn()`)); err != nil {
+		n.r.t.Fatalf("%v; %s", err, n.state())
 	}
 }
 
