@@ -84,6 +84,8 @@ func TestPausedWebhook(t *testing.T) {
 	}
 	r.awaitStatus("h", "paused")
 	receiver.mend()
+	r.exec(`insert into auth.tenants (id) values ('u')`)
+	r.exec(`insert into auth.roles (tenant_id, id, name) values ('u', 'theirs', 'theirs')`) // another tenant's, which it reads over
 	r.roles(names("r", 1, 20)...)
 	n.catchUp()
 	n.stop()
