@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -54,8 +55,14 @@ func (a *Answer) excerpt(text string) string {
 	return plainText(text)
 }
 
+// signed keeps the signatures: whoever has one can send the message once more, as long as its timestamp is fresh.
+func (a *Answer) signed(h http.Header) {
+	for _, signature := range strings.Fields(h.Get("webhook-signature")) {
+		a.secrets = append(a.secrets, strings.TrimPrefix(signature, "v1,"))
+	}
+}
+
 func (a *Answer) conceal(r *Request) {
-	a.secrets = nil
 	for _, s := range r.Secrets {
 		a.secrets = append(a.secrets, s.Reveal(), strings.TrimPrefix(s.Reveal(), secretPrefix))
 	}

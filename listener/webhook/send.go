@@ -90,7 +90,7 @@ func (c *Client) Send(ctx context.Context, r *Request) *Answer {
 
 // exchange uses the transport by itself: an http.Client would follow, and name the URL in its errors.
 func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
-	resp, err := c.roundTrip(ctx, r)
+	resp, err := c.roundTrip(ctx, r, a)
 	if err != nil {
 		return noAnswer(ctx, err)
 	}
@@ -107,7 +107,7 @@ func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
 	return nil
 }
 
-func (c *Client) roundTrip(ctx context.Context, r *Request) (*http.Response, error) {
+func (c *Client) roundTrip(ctx context.Context, r *Request, a *Answer) (*http.Response, error) {
 	if r.Invoke != nil {
 		return invoke(ctx, r, c.transport)
 	}
@@ -130,6 +130,7 @@ func (c *Client) roundTrip(ctx context.Context, r *Request) (*http.Response, err
 	if err := Sign(req.Header, r.ID, time.Now(), r.Body, r.Secrets...); err != nil {
 		return nil, err
 	}
+	a.signed(req.Header)
 	return c.transport.RoundTrip(req)
 }
 
