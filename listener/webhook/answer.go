@@ -47,10 +47,11 @@ func (a *Answer) Attempt() Attempt {
 // Mask makes text that has to do with the answer fit for logs, as [Answer.Attempt] does.
 func (a *Answer) Mask(text string) string { return a.excerpt(text) }
 
-// excerpt masks before it cuts, so that no half of a secret is left at the end.
+// excerpt masks before it cuts, so that no half of a secret is left at the end. JSON may have a slash as \/.
 func (a *Answer) excerpt(text string) string {
 	for _, secret := range a.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
+		text = strings.ReplaceAll(text, strings.ReplaceAll(secret, "/", `\/`), "***")
 	}
 	return plainText(text)
 }
