@@ -145,21 +145,28 @@ func invoke(ctx context.Context, r *Request, transport http.RoundTripper) (*http
 	go func() {
 		var out result
 		out.err = hooks.Guard(func() (err error) {
-			out.resp, err = r.Invoke(ctx, transport)
+			out.resp, err = r.Invoke(ctx, transport) //nolint:bodyclose // unread closes it, or who reads it
 			return err
 		})
-		if out.resp != nil && (out.err != nil || ctx.Err() != nil) && out.resp.Body != nil {
-			_ = out.resp.Body.Close() // nobody reads it
-		}
 		came <- out
 	}()
+	unread := func(resp *http.Response) {
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close() // nobody reads it
+		}
+	}
 	select {
 	case out := <-came:
-		if out.err == nil && (out.resp == nil || out.resp.Body == nil) {
+		switch {
+		case out.err != nil:
+			unread(out.resp)
+			return nil, out.err
+		case out.resp == nil || out.resp.Body == nil:
 			return nil, errors.New("the invoker returned no response")
 		}
-		return out.resp, out.err
+		return out.resp, nil
 	case <-ctx.Done():
+		go func() { unread((<-came).resp) }()
 		return nil, ctx.Err()
 	}
 }
