@@ -1,4 +1,4 @@
-package api
+package tenanthook
 
 import (
 	"context"
@@ -14,18 +14,29 @@ import (
 // formTriggers are those that forms and pages take.
 func formTriggers() []string { return []string{webhook.PostUserLogin} }
 
-// checkHook says what is wrong with a hook as it would be stored.
-func (s *server) checkHook(h *db.TenantHook) error {
-	kind, triggers := kindOf(h)
+// Invalid is what is wrong with a hook, each with the field's name.
+type Invalid struct{ Problems []string }
+
+func (e *Invalid) Error() string { return strings.Join(e.Problems, "; ") }
+
+func invalid(problems ...string) error { return &Invalid{problems} }
+
+// Check says what is wrong with a hook as it would be stored. tables are the hooked ones, of which there may be triggers. Errors: [Invalid].
+func Check(h *db.TenantHook, tables []string) error {
+	kind := Kind(h)
 	switch {
 	case kind == "":
-		return badRequest("url, form_id, page_id: exactly one of them has to be there.")
+		return invalid("url, form_id, page_id: exactly one of them has to be there")
 	case kind == "webhook":
-		if _, err := webhook.ParseTrigger(h.TriggerID, s.cfg.Tables); err != nil {
-			return badRequest(fmt.Sprintf("trigger_id: %s A webhook takes %s.", sentence(plain(err)), strings.Join(webhook.TriggerIDs(s.cfg.Tables), ", ")))
+		if _, err := webhook.ParseTrigger(h.TriggerID, tables); err != nil {
+			why := plain(err)
+			if !strings.HasSuffix(why, "?") {
+				why += "."
+			}
+			return invalid(fmt.Sprintf("trigger_id: %s A webhook takes %s", why, strings.Join(webhook.TriggerIDs(tables), ", ")))
 		}
-	case !slices.Contains(triggers, h.TriggerID):
-		return badRequest(fmt.Sprintf("trigger_id: a %s takes %s, not %q.", kind, strings.Join(triggers, ", "), h.TriggerID))
+	case !slices.Contains(formTriggers(), h.TriggerID):
+		return invalid(fmt.Sprintf("trigger_id: a %s takes %s, not %q", kind, strings.Join(formTriggers(), ", "), h.TriggerID))
 	}
 	var wrong []string
 	for _, field := range []struct {
@@ -52,33 +63,38 @@ func (s *server) checkHook(h *db.TenantHook) error {
 	return complaint(wrong)
 }
 
-// kindOf is what a hook is, and for a form or page the triggers that it takes.
-func kindOf(h *db.TenantHook) (kind string, triggers []string) {
+// Kind is what a hook is: webhook, form or page; empty where it is none of them, or several.
+func Kind(h *db.TenantHook) string {
 	switch {
 	case h.URL != nil && h.FormID == nil && h.PageID == nil:
-		return "webhook", nil
+		return "webhook"
 	case h.FormID != nil && h.URL == nil && h.PageID == nil:
-		return "form", formTriggers()
+		return "form"
 	case h.PageID != nil && h.URL == nil && h.FormID == nil:
-		return "page", formTriggers()
+		return "page"
 	}
-	return "", nil
+	return ""
 }
 
-// checkURL asks who answers for a name, so it isn't called while a transaction is open.
-func (s *server) checkURL(ctx context.Context, url *string) error {
+// CheckURL says what is wrong with a webhook's URL. It asks who answers for a name, so it isn't called while a transaction is open.
+// Errors: [Invalid].
+func CheckURL(ctx context.Context, guard *webhook.Guard, url *string) error {
 	if url == nil {
 		return nil
 	}
-	return complaint(complain(nil, "url", s.cfg.Guard.Check(ctx, *url)))
+	return complaint(complain(nil, "url", guard.Check(ctx, *url)))
 }
 
-// checkHeaders refuses the mask too: who sends back what it was shown would lose the values.
-func checkHeaders(headers map[string]string) error {
+// Mask stands for what is shown to nobody.
+const Mask = "***"
+
+// CheckHeaders says what is wrong with the headers of a webhook. It refuses the mask too: who sends back what it was shown would
+// lose the values. Errors: [Invalid].
+func CheckHeaders(headers map[string]string) error {
 	wrong := complain(nil, "headers", webhook.CheckHeaders(headers))
 	for name, value := range headers {
-		if value == mask {
-			wrong = append(wrong, fmt.Sprintf("headers.%s: %s is how values are shown: send the value itself", name, mask))
+		if value == Mask {
+			wrong = append(wrong, fmt.Sprintf("headers.%s: %s is how values are shown: send the value itself", name, Mask))
 		}
 	}
 	slices.Sort(wrong)
@@ -105,5 +121,5 @@ func complaint(wrong []string) error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return badRequest(strings.Join(wrong, "; ") + ".")
+	return invalid(wrong...)
 }
