@@ -15,11 +15,18 @@ import (
 func formTriggers() []string { return []string{webhook.PostUserLogin} }
 
 // Invalid is what is wrong with a hook, each with the field's name.
-type Invalid struct{ Problems []string }
+type Invalid struct {
+	Problems []string
+
+	cause error
+}
 
 func (e *Invalid) Error() string { return strings.Join(e.Problems, "; ") }
 
-func invalid(problems ...string) error { return &Invalid{problems} }
+// Unwrap is webhook.ErrRefused where a URL may not be called.
+func (e *Invalid) Unwrap() error { return e.cause }
+
+func invalid(problems ...string) error { return &Invalid{Problems: problems} }
 
 // Check says what is wrong with a hook as it would be stored. tables are the hooked ones, of which there may be triggers. Errors: [Invalid].
 func Check(h *db.TenantHook, tables []string) error {
@@ -82,7 +89,11 @@ func CheckURL(ctx context.Context, guard *webhook.Guard, url *string) error {
 	if url == nil {
 		return nil
 	}
-	return complaint(complain(nil, "url", guard.Check(ctx, *url)))
+	err := guard.Check(ctx, *url)
+	if err == nil {
+		return nil
+	}
+	return &Invalid{Problems: complain(nil, "url", err), cause: err}
 }
 
 // Mask stands for what is shown to nobody.
