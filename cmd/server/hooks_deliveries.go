@@ -53,7 +53,7 @@ func (p *sentPage) print(ctx context.Context, stdout io.Writer, t *tenantHooks, 
 	if p.After != "" {
 		at, ok := tenanthook.ParseDeliveryID(p.After)
 		if !ok {
-			return fmt.Errorf("--after %q is no delivery's id: take the last one of the page before, dlv_...", p.After)
+			return fmt.Errorf("--after %q is no delivery's id: take the last one of the page before, which begins with dlv_", p.After)
 		}
 		f.Before = &at
 	}
@@ -168,7 +168,7 @@ func (c *retryFailedCommand) retry(ctx context.Context, t *tenantHooks) (n int64
 	for _, id := range c.Delivery {
 		at, ok := tenanthook.ParseDeliveryID(id)
 		if !ok {
-			return n, fmt.Errorf("%q is no delivery's id: take one from `latchkey failed-events list`, dlv_...", id)
+			return n, fmt.Errorf("%q is no delivery's id: take one from `latchkey failed-events list`, which begins with dlv_", id)
 		}
 		if err := t.Retry(ctx, t.tenant, at); err != nil {
 			return n, fmt.Errorf("%s: %w", id, err)
