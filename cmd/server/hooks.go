@@ -37,7 +37,7 @@ type hooksCommand struct {
 func (hooksCommand) Help() string {
 	return `From a webhook's making to its mending:
 
-  latchkey hooks create --name crm --trigger user.* --url https://example.com/hook
+  latchkey hooks create --name crm --trigger 'user.*' --url https://example.com/hook
   latchkey hooks try hook_...            does it answer, and how?
   latchkey hooks show hook_...           its status, and how far behind it is
   latchkey hooks deliveries hook_... --status dead

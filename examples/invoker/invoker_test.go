@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +89,23 @@ func TestGuarded(t *testing.T) {
 	headers, _, tried := try(t, invoker.APIKey("k1"))
 	if headers != nil || tried.Code != 0 || !strings.Contains(tried.Error, "isn't public") {
 		t.Errorf("the receiver got %v; what came of it: %+v", headers, tried)
+	}
+}
+
+// docs/webhooks.md shows APIKey as it is.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("invoker.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := os.ReadFile("../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(source), "\n// APIKey sends")
+	shown, _, found := strings.Cut("// APIKey sends"+rest, "\n// Envelope wraps")
+	if !found || !strings.Contains(string(docs), strings.TrimSpace(shown)) {
+		t.Error("docs/webhooks.md does not show APIKey as it is: copy it over")
 	}
 }
