@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
@@ -21,11 +22,11 @@ type Config struct {
 	Conn     listener.Conn // what the feed and the deliveries are read through
 	Group    string        // the listeners' group, whose log the feed is; empty: default
 	Tokens   Verifier
-	Audience string         // that tokens must be meant for
-	Seal     Sealer         // for the secrets of webhooks
-	Guard    *webhook.Guard // where webhooks may go
-	Tables   []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
-	Trier    Trier          // nil: no test deliveries
+	Audience string            // that tokens must be meant for
+	Seal     tenanthook.Sealer // for the secrets of webhooks
+	Guard    *webhook.Guard    // where webhooks may go
+	Tables   []string          // the hooked ones, of which there may be triggers: db.Hooks.Tables
+	Trier    Trier             // nil: no test deliveries
 	Logger   *slog.Logger
 }
 
@@ -40,6 +41,8 @@ type server struct {
 	api    huma.API
 	log    *slog.Logger
 	op     *listener.Operator
+	maker  *tenanthook.Maker
+	actor  *tenanthook.Actor
 	feed   *listener.Feed
 	tail   *tail
 	closed chan struct{}
@@ -65,6 +68,8 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
 		closed: make(chan struct{}),
 	}
+	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
+	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
