@@ -70,7 +70,12 @@ const never = math.MaxInt64
 // isFor reports whether the webhook wants an event.
 func (q *webhookQueue) isFor(ev *hooks.Event) bool {
 	hook := q.hook.Load()
-	return ev.TenantID == hook.TenantID && hook.Wants(ev)
+	return ev.TenantID == hook.TenantID && !q.tooEarly(hook, ev) && hook.Wants(ev)
+}
+
+// tooEarly reports whether an event committed before the hook was made or last switched on. Whoever replays it means it.
+func (q *webhookQueue) tooEarly(hook *sender.Hook, ev *hooks.Event) bool {
+	return q.sub.kind == kindLive && ev.CommitLSN < hook.Start
 }
 
 // tables are those whose events it may want.

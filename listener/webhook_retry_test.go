@@ -104,3 +104,25 @@ func TestWebhookRetryAfter(t *testing.T) {
 		})
 	}
 }
+
+// A replay is told of what committed before the hook was made, too; its ordinary run isn't.
+func TestReplayFromBeforeTheWebhook(t *testing.T) {
+	t.Parallel()
+	r := newWebhookRig(t)
+	n := r.start()
+	r.roles("early")
+	n.catchUp()
+	sink := r.hook("h", "role.created")
+	n.reread()
+	r.roles("late")
+	n.catchUpWebhooks()
+	r.awaitRows("h", "done 1")
+	r.awaitRun(must[listener.HookRun](t)(r.op.Replay(t.Context(), listener.ReplayRequest{Hook: listener.WebhookRef("t", "h"), To: listener.Point{Seq: 1}})))
+	var got []string
+	for _, w := range sink.Received() {
+		got = append(got, tells(w))
+	}
+	if strings.Join(got, ", ") != "role.created late, role.created early" {
+		t.Errorf("the receiver got %v", got)
+	}
+}

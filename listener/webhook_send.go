@@ -55,7 +55,7 @@ func (q *webhookQueue) sendAgain(ctx, sendCtx context.Context, g *group, p *park
 		}
 	}
 	p.written = true
-	if hook := q.hook.Load(); !hook.Enabled || ev.CommitLSN < hook.Start && !p.asked {
+	if hook := q.hook.Load(); !hook.Enabled || q.tooEarly(hook, ev) && !p.asked {
 		pass.Cancel()
 		return q.passOver(ctx, g, p)
 	}

@@ -45,9 +45,10 @@ type secret struct {
 // StatusActive is the status of a hook that is served; others wait.
 const StatusActive = "active"
 
-// Wants reports whether an event is to be sent to the hook: its tenant is the caller's to compare.
+// Wants reports whether an event is one that the hook asks for. Its tenant is the caller's to compare, and whether it committed
+// before the hook's Start: a replay is told of those, too.
 func (h *Hook) Wants(ev *hooks.Event) bool {
-	return h.Enabled && ev.CommitLSN >= h.Start && h.Trigger.Wants(ev) &&
+	return h.Enabled && h.Trigger.Wants(ev) &&
 		(len(h.WhenChanged) == 0 || ev.Operation != hooks.Update || slices.ContainsFunc(h.WhenChanged, ev.MayHaveChanged))
 }
 
