@@ -43,6 +43,21 @@ func (h *heard) register(reg *db.Hooks) {
 		return h.call("server " + r.Identifier)
 	})
 	reg.Connections.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Connection) error { return h.call("connection " + r.ID) })
+	reg.UserPermissions.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.UserPermission) error {
+		return h.call("user permission " + r.UserID + " " + r.PermissionName)
+	})
+	reg.Organizations.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Organization) error { return h.call("organization " + r.ID) })
+	reg.OrganizationMembers.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.OrganizationMember) error {
+		return h.call("member " + r.OrganizationID + " " + r.UserID)
+	})
+	reg.OrganizationMemberRoles.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.OrganizationMemberRole) error {
+		return h.call("member role " + r.OrganizationID + " " + r.UserID + " " + r.RoleID)
+	})
+	reg.OrganizationConnections.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.OrganizationConnection) error {
+		return h.call("organization connection " + r.OrganizationID + " " + r.ConnectionID)
+	})
+	reg.Clients.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Client) error { return h.call("client " + r.ClientID) })
+	reg.ClientGrants.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.ClientGrant) error { return h.call("grant " + r.ID) })
 	reg.AuthEvents.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.AuthEvent) error { return h.call("event " + r.ID) })
 	reg.RolePermissions.BeforeRemove("h", func(_ context.Context, _ hooks.Tx, role db.RoleRef, refs []db.PermissionRef) ([]db.PermissionRef, error) {
 		var names []string
@@ -73,6 +88,16 @@ func (e *env) fill(t *testing.T) {
 		insert into auth.user_roles (tenant_id, user_id, role_id)
 		values ('acme', 'u1', 'r1'), ('acme', 'u2', 'r1'), ('acme', 'l1', 'r2'), ('acme', 'l2', 'r1'), ('globex', 'u1', 'r1');
 		insert into auth.connections (tenant_id, id, name, strategy) values ('acme', 'c', 'c', 'auth0');
+		insert into auth.clients (tenant_id, client_id, name) values ('acme', 'app', 'app'), ('acme', 'job', 'job'), ('globex', 'app', 'app');
+		insert into auth.client_grants (tenant_id, id, client_id, audience)
+		values ('acme', 'g1', 'app', 'https://a'), ('acme', 'g2', 'app', 'https://b'), ('acme', 'g3', 'job', 'https://a'), ('globex', 'g1', 'app', 'https://a');
+		insert into auth.user_permissions (tenant_id, user_id, resource_server_identifier, permission_name)
+		values ('acme', 'u1', 'https://a', 'p1'), ('acme', 'l1', 'https://b', 'p3'), ('globex', 'u1', 'https://a', 'p1');
+		insert into auth.organizations (tenant_id, id, name) values ('acme', 'o1', 'o1'), ('acme', 'o2', 'o2'), ('globex', 'o1', 'o1');
+		insert into auth.organization_members (tenant_id, organization_id, user_id)
+		values ('acme', 'o1', 'u1'), ('acme', 'o1', 'u2'), ('acme', 'o2', 'u2'), ('globex', 'o1', 'u1');
+		insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'o1', 'u1', 'r1'), ('acme', 'o2', 'u2', 'r2');
+		insert into auth.organization_connections (tenant_id, organization_id, connection_id) values ('acme', 'o1', 'c');
 		insert into auth.auth_events (tenant_id, id, type) values ('acme', 'e', 'login')`)
 }
 
@@ -84,25 +109,47 @@ func TestDeleteTakesAlong(t *testing.T) {
 	}{
 		"role": {
 			func(ctx context.Context, s *db.Store) error { return s.Roles.Delete(ctx, "acme", "r1") },
-			[]string{"role r1", "permissions of r1: p1 p2 p3", "user role l2 r1", "user role u1 r1", "user role u2 r1"},
+			[]string{"role r1", "permissions of r1: p1 p2 p3", "user role l2 r1", "user role u1 r1", "user role u2 r1", "member role o1 u1 r1"},
 		},
 		"user": {
 			func(ctx context.Context, s *db.Store) error { return s.Users.Delete(ctx, "acme", "u1") },
-			[]string{"user u1", "user l1", "user l2", "user role l1 r2", "user role l2 r1", "user role u1 r1"},
+			[]string{
+				"user u1", "user l1", "user l2", "user role l1 r2", "user role l2 r1", "user role u1 r1",
+				"user permission l1 p3", "user permission u1 p1", "member o1 u1", "member role o1 u1 r1",
+			},
 		},
 		"linked user": {
 			func(ctx context.Context, s *db.Store) error { return s.Users.Delete(ctx, "acme", "l1") },
-			[]string{"user l1", "user l2", "user role l1 r2", "user role l2 r1"},
+			[]string{"user l1", "user l2", "user role l1 r2", "user role l2 r1", "user permission l1 p3"},
 		},
 		"permission": {
 			func(ctx context.Context, s *db.Store) error {
 				return s.Permissions.Delete(ctx, "acme", db.PermissionRef{ResourceServerIdentifier: "https://a", PermissionName: "p1"})
 			},
-			[]string{"permission p1", "permissions of r1: p1", "permissions of r2: p1"},
+			[]string{"permission p1", "permissions of r1: p1", "permissions of r2: p1", "user permission u1 p1"},
 		},
 		"resource server": {
 			func(ctx context.Context, s *db.Store) error { return s.ResourceServers.Delete(ctx, "acme", "a") },
-			[]string{"server https://a", "permission p1", "permission p2", "permissions of r1: p1 p2", "permissions of r2: p1"},
+			[]string{"server https://a", "permission p1", "permission p2", "permissions of r1: p1 p2", "permissions of r2: p1", "user permission u1 p1"},
+		},
+		"connection": {
+			func(ctx context.Context, s *db.Store) error { return s.Connections.Delete(ctx, "acme", "c") },
+			[]string{"connection c", "organization connection o1 c"},
+		},
+		"organization": {
+			func(ctx context.Context, s *db.Store) error { return s.Organizations.Delete(ctx, "acme", "o1") },
+			[]string{"organization o1", "member o1 u1", "member o1 u2", "member role o1 u1 r1", "organization connection o1 c"},
+		},
+		"member": {
+			func(ctx context.Context, s *db.Store) error {
+				_, err := s.OrganizationMembers.Remove(ctx, "acme", "o1", "u1", "none")
+				return err
+			},
+			[]string{"member o1 u1", "member role o1 u1 r1"},
+		},
+		"client": {
+			func(ctx context.Context, s *db.Store) error { return s.Clients.Delete(ctx, "acme", "app") },
+			[]string{"client app", "grant g1", "grant g2"},
 		},
 		"tenant": {
 			func(ctx context.Context, s *db.Store) error { return s.Tenants.Delete(ctx, "acme") },
@@ -110,7 +157,11 @@ func TestDeleteTakesAlong(t *testing.T) {
 				"tenant acme", "user l1", "user l2", "user u1", "user u2", "role r1", "role r2", "server https://a", "server https://b",
 				"permission p1", "permission p2", "permission p3",
 				"user role l1 r2", "user role l2 r1", "user role u1 r1", "user role u2 r1",
-				"permissions of r1: p1 p2 p3", "permissions of r2: p1", "connection c", "event e",
+				"user permission l1 p3", "user permission u1 p1",
+				"permissions of r1: p1 p2 p3", "permissions of r2: p1", "connection c",
+				"client app", "client job", "grant g1", "grant g2", "grant g3",
+				"organization o1", "organization o2", "member o1 u1", "member o1 u2", "member o2 u2",
+				"member role o1 u1 r1", "member role o2 u2 r2", "organization connection o1 c", "event e",
 			},
 		},
 	} {
@@ -122,6 +173,10 @@ func TestDeleteTakesAlong(t *testing.T) {
 			const rows = `(select tenant_id from auth.users union all select tenant_id from auth.roles union all select tenant_id from auth.resource_servers
 				union all select tenant_id from auth.permissions union all select tenant_id from auth.role_permissions
 				union all select tenant_id from auth.user_roles union all select tenant_id from auth.auth_events
+				union all select tenant_id from auth.user_permissions union all select tenant_id from auth.organizations
+				union all select tenant_id from auth.organization_members union all select tenant_id from auth.organization_member_roles
+				union all select tenant_id from auth.organization_connections
+				union all select tenant_id from auth.clients union all select tenant_id from auth.client_grants
 				union all select tenant_id from auth.connections union all select id from auth.tenants) x`
 			before := e.count(t, rows)
 			// Each of them can stop it.

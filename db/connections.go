@@ -39,7 +39,7 @@ type UpdateConnection struct {
 	Metadata           Optional[json.RawMessage] `json:"metadata"`
 }
 
-// Connections is the repository of connections.
+// Connections is the repository of connections. Deleting one takes it from the organizations that have it.
 type Connections = Repository[Connection, string, CreateConnection, UpdateConnection]
 
 func newConnections(s *session, h *Hooks) *Connections {
@@ -79,6 +79,9 @@ func newConnections(s *session, h *Hooks) *Connections {
 				required("connection", "name", c.Name), required("connection", "strategy", c.Strategy),
 				object("connection", "options", &c.Options), object("connection", "metadata", &c.Metadata),
 			)
+		},
+		takes: func(tenantID, id string) []taken {
+			return []taken{takenRows(h.OrganizationConnections, "tenant_id = $1 and connection_id = $2", tenantID, id)}
 		},
 		get:  (*queries).GetConnection,
 		lock: (*queries).LockConnection,

@@ -10,15 +10,22 @@ import (
 
 // Hooks is the catalogue: where the hooks of each table are registered, before the store and the listener open.
 type Hooks struct {
-	Tenants         *hooks.Entity[Tenant]
-	Users           *hooks.Entity[User]
-	Roles           *hooks.Entity[Role]
-	RolePermissions *hooks.Set[RoleRef, PermissionRef]
-	Permissions     *hooks.Entity[Permission]
-	UserRoles       *hooks.Entity[UserRole]
-	Connections     *hooks.Entity[Connection]
-	ResourceServers *hooks.Entity[ResourceServer]
-	AuthEvents      *hooks.Entity[AuthEvent]
+	Tenants                 *hooks.Entity[Tenant]
+	Users                   *hooks.Entity[User]
+	Roles                   *hooks.Entity[Role]
+	RolePermissions         *hooks.Set[RoleRef, PermissionRef]
+	Permissions             *hooks.Entity[Permission]
+	UserRoles               *hooks.Entity[UserRole]
+	UserPermissions         *hooks.Entity[UserPermission]
+	Connections             *hooks.Entity[Connection]
+	ResourceServers         *hooks.Entity[ResourceServer]
+	Clients                 *hooks.Entity[Client]
+	ClientGrants            *hooks.Entity[ClientGrant]
+	Organizations           *hooks.Entity[Organization]
+	OrganizationMembers     *hooks.Entity[OrganizationMember]
+	OrganizationMemberRoles *hooks.Entity[OrganizationMemberRole]
+	OrganizationConnections *hooks.Entity[OrganizationConnection]
+	AuthEvents              *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
 	sqlHooks []SQLHook
@@ -38,6 +45,13 @@ func NewHooks() *Hooks {
 	h.UserRoles = entityHooks[UserRole](r, "auth.user_roles")
 	h.Connections = entityHooks[Connection](r, "auth.connections")
 	h.ResourceServers = entityHooks[ResourceServer](r, "auth.resource_servers")
+	h.Clients = entityHooks[Client](r, "auth.clients")
+	h.ClientGrants = entityHooks[ClientGrant](r, "auth.client_grants")
+	h.UserPermissions = entityHooks[UserPermission](r, "auth.user_permissions")
+	h.Organizations = entityHooks[Organization](r, "auth.organizations")
+	h.OrganizationMembers = entityHooks[OrganizationMember](r, "auth.organization_members")
+	h.OrganizationMemberRoles = entityHooks[OrganizationMemberRole](r, "auth.organization_member_roles")
+	h.OrganizationConnections = entityHooks[OrganizationConnection](r, "auth.organization_connections")
 	h.AuthEvents = entityHooks[AuthEvent](r, "auth.auth_events")
 	return h
 }

@@ -68,6 +68,11 @@ func TestHooksCantChangeTheKey(t *testing.T) {
 		reg.Users.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, u *db.User) error { u.UserID = "x"; return nil })
 		reg.Tenants.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, r *db.Tenant) error { r.ID = "x"; return nil })
 		reg.AuthEvents.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, r *db.AuthEvent) error { r.ID = "x"; return nil })
+		reg.Clients.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, r *db.Client) error { r.ClientID = "x"; return nil })
+		reg.ClientGrants.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, r *db.ClientGrant) error {
+			r.ID, r.ClientID, r.Audience = "x", "y", "z"
+			return nil
+		})
 		reg.Connections.BeforeCreate("key", func(_ context.Context, _ hooks.Tx, r *db.Connection) error { r.ID = "x"; return nil })
 	})
 	ctx := t.Context()
@@ -93,6 +98,13 @@ func TestHooksCantChangeTheKey(t *testing.T) {
 	ok(t, err)
 	_, err = e.Connections.Create(ctx, "acme", db.CreateConnection{ID: "con_1", Name: "x", Strategy: "x"})
 	ok(t, err)
+	client, err := e.Clients.Create(ctx, "acme", db.CreateClient{Name: "x"})
+	ok(t, err)
+	grant, err := e.ClientGrants.Create(ctx, "acme", db.CreateClientGrant{ClientID: client.ClientID, Audience: "https://api"})
+	ok(t, err)
+	if client.ClientID == "x" || grant.ID == "x" || grant.ClientID != client.ClientID || grant.Audience != "https://api" {
+		t.Errorf("created %+v, %+v", client, grant)
+	}
 	e.wantCount(t, 0, `(select id from auth.tenants union all select id from auth.auth_events union all select id from auth.connections) x where id = 'x'`)
 }
 

@@ -69,6 +69,15 @@ type listing struct {
 	filter   []string // columns that may be filtered
 	sort     []string // columns that may be sorted by
 	fallback string   // the order without one, and of ties
+
+	term string // what holds for all of its rows, with $2 and so on for args; empty: nothing
+	args []any
+}
+
+// among narrows a tenant's listing to rows for which term holds.
+func (l listing) among(term string, args ...any) listing {
+	l.term, l.args = term, args
+	return l
 }
 
 // List reads a page of the tenant's rows. Errors: [Invalid], for a column that can't be filtered or sorted by.
@@ -124,6 +133,9 @@ func (l listing) where(entity, tenantID string, filters []Filter) (string, []any
 	var args []any
 	if l.tenant != "" {
 		terms, args = append(terms, l.tenant+" = $1"), append(args, tenantID)
+	}
+	if l.term != "" {
+		terms, args = append(terms, l.term), append(args, l.args...)
 	}
 	for _, f := range filters {
 		if !slices.Contains(l.filter, f.column) {

@@ -3,6 +3,8 @@ package db
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 )
 
 // The rules that entities' normalize functions are made of.
@@ -34,6 +36,14 @@ func jsonOf(entity, field string, value *json.RawMessage, empty, reason string) 
 		return &Invalid{Entity: entity, Field: field, Reason: reason}
 	}
 	return nil
+}
+
+// oneOf refuses a value that is not among those that there are; nil is none.
+func oneOf(entity, field string, value *string, of ...string) error {
+	if value == nil || slices.Contains(of, *value) {
+		return nil
+	}
+	return &Invalid{Entity: entity, Field: field, Reason: "must be one of " + strings.Join(of, ", ")}
 }
 
 // notNull makes an absent list an empty one: the column has no NULL.

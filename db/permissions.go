@@ -21,18 +21,14 @@ type UpdatePermission struct {
 	Description Optional[string] `json:"description"`
 }
 
-// Permissions is the repository of permissions. Deleting one takes it from the roles that have it.
+// Permissions is the repository of permissions. Deleting one takes it from the roles and users that have it.
 type Permissions = Repository[Permission, PermissionRef, CreatePermission, UpdatePermission]
 
 func newPermissions(s *session, h *Hooks) *Permissions {
 	return &Permissions{s: s, e: &entity[Permission, PermissionRef, CreatePermission, UpdatePermission]{
 		name:  "permission",
 		hooks: h.Permissions,
-		list: listing{
-			table: "auth.permissions", tenant: "tenant_id", fallback: "resource_server_identifier, permission_name",
-			filter: []string{"resource_server_identifier", "permission_name"},
-			sort:   []string{"resource_server_identifier", "permission_name", "created_at", "updated_at"},
-		},
+		list:  permissionsListing(),
 		create: func(tenantID string, now time.Time, in CreatePermission) Permission {
 			return Permission{
 				TenantID: tenantID, ResourceServerIdentifier: in.ResourceServerIdentifier, PermissionName: in.PermissionName,
@@ -55,7 +51,10 @@ func newPermissions(s *session, h *Hooks) *Permissions {
 		},
 		takes: func(tenantID string, id PermissionRef) []taken {
 			const its = "tenant_id = $1 and resource_server_identifier = $2 and permission_name = $3"
-			return []taken{takenPermissions(h.RolePermissions, its, tenantID, id.ResourceServerIdentifier, id.PermissionName)}
+			return []taken{
+				takenPermissions(h.RolePermissions, its, tenantID, id.ResourceServerIdentifier, id.PermissionName),
+				takenRows(h.UserPermissions, its, tenantID, id.ResourceServerIdentifier, id.PermissionName),
+			}
 		},
 		get: func(q *queries, ctx context.Context, tenantID string, id PermissionRef) (Permission, error) {
 			return q.GetPermission(ctx, tenantID, id.ResourceServerIdentifier, id.PermissionName)
@@ -73,4 +72,12 @@ func newPermissions(s *session, h *Hooks) *Permissions {
 			return q.DeletePermission(ctx, tenantID, id.ResourceServerIdentifier, id.PermissionName)
 		},
 	}}
+}
+
+func permissionsListing() listing {
+	return listing{
+		table: "auth.permissions", tenant: "tenant_id", fallback: "resource_server_identifier, permission_name",
+		filter: []string{"resource_server_identifier", "permission_name"},
+		sort:   []string{"resource_server_identifier", "permission_name", "created_at", "updated_at"},
+	}
 }

@@ -45,7 +45,7 @@ type UpdateResourceServer struct {
 }
 
 // ResourceServers is the repository of resource servers. Deleting one takes its permissions along, and these from the
-// roles that have them. Its hooks can't change the identifier.
+// roles and users that have them. Its hooks can't change the identifier.
 type ResourceServers = Repository[ResourceServer, string, CreateResourceServer, UpdateResourceServer]
 
 func newResourceServers(s *session, h *Hooks) *ResourceServers {
@@ -93,6 +93,7 @@ func newResourceServers(s *session, h *Hooks) *ResourceServers {
 			return []taken{
 				takenRows(h.Permissions, its, tenantID, id).holding(),
 				takenPermissions(h.RolePermissions, its, tenantID, id),
+				takenRows(h.UserPermissions, its, tenantID, id),
 			}
 		},
 		get:  (*queries).GetResourceServer,

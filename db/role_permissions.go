@@ -33,6 +33,14 @@ func (r *RolePermissions) List(ctx context.Context, tenantID, roleID string) ([]
 	return permissionRefs(rows), failed(err, "list", "role permissions")
 }
 
+// Permissions is List by pages, with all that there is to know of each. Errors: [Invalid].
+func (r *RolePermissions) Permissions(ctx context.Context, tenantID, roleID string, o ListOptions) (Page[Permission], error) {
+	const its = `(resource_server_identifier, permission_name) in (
+		select resource_server_identifier, permission_name from auth.role_permissions where tenant_id = $1 and role_id = $2)`
+	page, err := list[Permission](ctx, r.s, "permission", permissionsListing().among(its, roleID), tenantID, o)
+	return page, failed(err, "list", "permissions of a role")
+}
+
 // Assign gives the role permissions; what it has already stays. What the BeforeAssign hooks return is what is assigned,
 // all that was asked for given to them, new or not. It returns how many were new. Errors: [ErrNotFound] for the role,
 // [Invalid] for a permission that doesn't exist, hooks.Rejection, hooks.Fault, hooks.ErrOutsideTx.
@@ -57,10 +65,7 @@ func (r *RolePermissions) write(ctx context.Context, op hooks.Operation, role Ro
 		if err != nil || len(permissions) == 0 {
 			return 0, err
 		}
-		servers, names := make([]string, len(permissions)), make([]string, len(permissions))
-		for i, p := range permissions {
-			servers[i], names[i] = p.ResourceServerIdentifier, p.PermissionName
-		}
+		servers, names := columnsOf(permissions)
 		if op == hooks.Assign {
 			n, err := w.last().AssignRolePermissions(ctx, role.TenantID, role.RoleID, servers, names)
 			return int(n), err

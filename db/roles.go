@@ -27,17 +27,14 @@ type UpdateRole struct {
 	Metadata    Optional[json.RawMessage] `json:"metadata"`
 }
 
-// Roles is the repository of roles. Deleting one takes its permissions and its assignments to users along.
+// Roles is the repository of roles. Deleting one takes its permissions and its assignments to users and members along.
 type Roles = Repository[Role, string, CreateRole, UpdateRole]
 
 func newRoles(s *session, h *Hooks) *Roles {
 	return &Roles{s: s, e: &entity[Role, string, CreateRole, UpdateRole]{
 		name:  "role",
 		hooks: h.Roles,
-		list: listing{
-			table: "auth.roles", tenant: "tenant_id", fallback: "id",
-			filter: []string{"id", "name", "description"}, sort: []string{"id", "name", "created_at", "updated_at"},
-		},
+		list:  rolesListing(),
 		create: func(tenantID string, now time.Time, in CreateRole) Role {
 			return Role{
 				TenantID: tenantID, ID: idOr(in.ID, "rol_"), Name: in.Name, Description: in.Description, Metadata: in.Metadata,
@@ -57,7 +54,11 @@ func newRoles(s *session, h *Hooks) *Roles {
 		},
 		takes: func(tenantID, id string) []taken {
 			const its = "tenant_id = $1 and role_id = $2"
-			return []taken{takenPermissions(h.RolePermissions, its, tenantID, id), takenRows(h.UserRoles, its, tenantID, id)}
+			return []taken{
+				takenPermissions(h.RolePermissions, its, tenantID, id),
+				takenRows(h.UserRoles, its, tenantID, id),
+				takenRows(h.OrganizationMemberRoles, its, tenantID, id),
+			}
 		},
 		get:  (*queries).GetRole,
 		lock: (*queries).LockRole,
@@ -69,4 +70,11 @@ func newRoles(s *session, h *Hooks) *Roles {
 		},
 		remove: (*queries).DeleteRole,
 	}}
+}
+
+func rolesListing() listing {
+	return listing{
+		table: "auth.roles", tenant: "tenant_id", fallback: "id",
+		filter: []string{"id", "name", "description"}, sort: []string{"id", "name", "created_at", "updated_at"},
+	}
 }

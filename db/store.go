@@ -42,18 +42,29 @@ type Tx struct {
 
 // repositories has a field for each entity.
 type repositories struct {
-	Tenants         *Tenants
-	Users           *Users
-	Roles           *Roles
-	RolePermissions *RolePermissions
-	Permissions     *Permissions
-	UserRoles       *UserRoles
-	Connections     *Connections
-	ResourceServers *ResourceServers
-	AuthEvents      *AuthEvents
-	Logs            *Logs
-	TenantHooks     *TenantHooks
-	HookSecrets     *HookSecrets
+	Tenants                 *Tenants
+	Users                   *Users
+	Roles                   *Roles
+	RolePermissions         *RolePermissions
+	Permissions             *Permissions
+	UserRoles               *UserRoles
+	UserPermissions         *UserPermissions
+	Connections             *Connections
+	ResourceServers         *ResourceServers
+	Clients                 *Clients
+	ClientSecrets           *ClientSecrets
+	ClientGrants            *ClientGrants
+	Organizations           *Organizations
+	OrganizationMembers     *OrganizationMembers
+	OrganizationMemberRoles *OrganizationMemberRoles
+	OrganizationConnections *OrganizationConnections
+	AuthEvents              *AuthEvents
+	Logs                    *Logs
+	TenantHooks             *TenantHooks
+	HookSecrets             *HookSecrets
+	TenantHosts             *TenantHosts
+	Jobs                    *Jobs
+	Tickets                 *Tickets
 
 	watch *watcher
 	asks  *asks
@@ -61,40 +72,62 @@ type repositories struct {
 
 func newRepositories(s *session, h *Hooks) repositories {
 	return repositories{
-		Tenants:         newTenants(s, h),
-		Users:           newUsers(s, h),
-		Roles:           newRoles(s, h),
-		RolePermissions: &RolePermissions{s: s, hooks: h.RolePermissions},
-		Permissions:     newPermissions(s, h),
-		UserRoles:       &UserRoles{s: s, hooks: h.UserRoles},
-		Connections:     newConnections(s, h),
-		ResourceServers: newResourceServers(s, h),
-		AuthEvents:      newAuthEvents(s, h),
-		Logs:            newLogs(s),
-		TenantHooks:     newTenantHooks(s),
-		HookSecrets:     &HookSecrets{s: s},
-		watch:           s.watch,
-		asks:            s.asks,
+		Tenants:                 newTenants(s, h),
+		Users:                   newUsers(s, h),
+		Roles:                   newRoles(s, h),
+		RolePermissions:         &RolePermissions{s: s, hooks: h.RolePermissions},
+		Permissions:             newPermissions(s, h),
+		UserRoles:               newUserRoles(s, h),
+		UserPermissions:         newUserPermissions(s, h),
+		Connections:             newConnections(s, h),
+		ResourceServers:         newResourceServers(s, h),
+		Clients:                 newClients(s, h),
+		ClientSecrets:           &ClientSecrets{s: s},
+		ClientGrants:            newClientGrants(s, h),
+		Organizations:           newOrganizations(s, h),
+		OrganizationMembers:     newOrganizationMembers(s, h),
+		OrganizationMemberRoles: newOrganizationMemberRoles(s, h),
+		OrganizationConnections: newOrganizationConnections(s, h),
+		AuthEvents:              newAuthEvents(s, h),
+		Logs:                    newLogs(s),
+		TenantHooks:             newTenantHooks(s),
+		HookSecrets:             &HookSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    newJobs(s),
+		Tickets:                 &Tickets{s: s},
+		watch:                   s.watch,
+		asks:                    s.asks,
 	}
 }
 
 // on gives the same repositories on another session. What sets the entities apart is made once, as hooks call With often.
 func (r repositories) on(s *session) repositories {
 	return repositories{
-		Tenants:         &Tenants{*r.Tenants.r.on(s)},
-		Users:           &Users{*r.Users.on(s)},
-		Roles:           r.Roles.on(s),
-		RolePermissions: &RolePermissions{s: s, hooks: r.RolePermissions.hooks},
-		Permissions:     r.Permissions.on(s),
-		UserRoles:       &UserRoles{s: s, hooks: r.UserRoles.hooks},
-		Connections:     r.Connections.on(s),
-		ResourceServers: r.ResourceServers.on(s),
-		AuthEvents:      &AuthEvents{*r.AuthEvents.r.on(s)},
-		Logs:            &Logs{*r.Logs.r.on(s)},
-		TenantHooks:     r.TenantHooks.on(s),
-		HookSecrets:     &HookSecrets{s: s},
-		watch:           r.watch,
-		asks:            r.asks,
+		Tenants:                 &Tenants{*r.Tenants.r.on(s)},
+		Users:                   &Users{*r.Users.on(s)},
+		Roles:                   r.Roles.on(s),
+		RolePermissions:         &RolePermissions{s: s, hooks: r.RolePermissions.hooks},
+		Permissions:             r.Permissions.on(s),
+		UserRoles:               &UserRoles{*r.UserRoles.on(s)},
+		UserPermissions:         &UserPermissions{*r.UserPermissions.on(s)},
+		Connections:             r.Connections.on(s),
+		ResourceServers:         r.ResourceServers.on(s),
+		Clients:                 r.Clients.on(s),
+		ClientSecrets:           &ClientSecrets{s: s},
+		ClientGrants:            r.ClientGrants.on(s),
+		Organizations:           r.Organizations.on(s),
+		OrganizationMembers:     &OrganizationMembers{*r.OrganizationMembers.on(s)},
+		OrganizationMemberRoles: &OrganizationMemberRoles{*r.OrganizationMemberRoles.on(s)},
+		OrganizationConnections: r.OrganizationConnections.on(s),
+		AuthEvents:              &AuthEvents{*r.AuthEvents.r.on(s)},
+		Logs:                    &Logs{*r.Logs.r.on(s)},
+		TenantHooks:             r.TenantHooks.on(s),
+		HookSecrets:             &HookSecrets{s: s},
+		TenantHosts:             &TenantHosts{s: s},
+		Jobs:                    &Jobs{Journal[Job, CreateJob]{*r.Jobs.r.on(s)}},
+		Tickets:                 &Tickets{s: s},
+		watch:                   r.watch,
+		asks:                    r.asks,
 	}
 }
 

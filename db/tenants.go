@@ -12,35 +12,58 @@ import (
 // Tenant owns all other rows. Its key is the id alone.
 type Tenant = dbsqlc.AuthTenant
 
-// CreateTenant is what a new tenant is made of. The id is the caller's to choose; the language is "en" unless said.
+// CreateTenant is what a new tenant is made of. The id is the caller's to choose; the language is "en" unless said,
+// and the only one of EnabledLocales; sessions last 168 hours, 72 without use.
 type CreateTenant struct {
-	ID              string          `json:"id"`
-	FriendlyName    string          `json:"friendly_name"`
-	Audience        string          `json:"audience"`
-	DefaultAudience string          `json:"default_audience"`
-	SenderEmail     string          `json:"sender_email"`
-	SenderName      string          `json:"sender_name"`
-	SupportEmail    string          `json:"support_email"`
-	SupportURL      string          `json:"support_url"`
-	PictureURL      string          `json:"picture_url"`
-	Language        string          `json:"language"`
-	Flags           json.RawMessage `json:"flags"`
-	Metadata        json.RawMessage `json:"metadata"`
+	ID                    string          `json:"id"`
+	FriendlyName          string          `json:"friendly_name"`
+	Audience              string          `json:"audience"`
+	DefaultAudience       string          `json:"default_audience"`
+	SenderEmail           string          `json:"sender_email"`
+	SenderName            string          `json:"sender_name"`
+	SupportEmail          string          `json:"support_email"`
+	SupportURL            string          `json:"support_url"`
+	PictureURL            string          `json:"picture_url"`
+	Language              string          `json:"language"`
+	EnabledLocales        []string        `json:"enabled_locales"`
+	DefaultDirectory      string          `json:"default_directory"`
+	DefaultRedirectionURI string          `json:"default_redirection_uri"`
+	AllowedLogoutURLs     []string        `json:"allowed_logout_urls"`
+	SessionLifetime       float64         `json:"session_lifetime"`      // hours
+	IdleSessionLifetime   float64         `json:"idle_session_lifetime"` // hours
+	SessionCookie         json.RawMessage `json:"session_cookie"`
+	Sessions              json.RawMessage `json:"sessions"`
+	OIDCLogout            json.RawMessage `json:"oidc_logout"`
+	UniversalLogin        json.RawMessage `json:"universal_login"`
+	ErrorPage             json.RawMessage `json:"error_page"`
+	Flags                 json.RawMessage `json:"flags"`
+	Metadata              json.RawMessage `json:"metadata"`
 }
 
-// UpdateTenant changes the fields that are present. Flags and Metadata are replaced as a whole.
+// UpdateTenant changes the fields that are present; lists and JSON objects are replaced as a whole.
 type UpdateTenant struct {
-	FriendlyName    Optional[string]          `json:"friendly_name"`
-	Audience        Optional[string]          `json:"audience"`
-	DefaultAudience Optional[string]          `json:"default_audience"`
-	SenderEmail     Optional[string]          `json:"sender_email"`
-	SenderName      Optional[string]          `json:"sender_name"`
-	SupportEmail    Optional[string]          `json:"support_email"`
-	SupportURL      Optional[string]          `json:"support_url"`
-	PictureURL      Optional[string]          `json:"picture_url"`
-	Language        Optional[string]          `json:"language"`
-	Flags           Optional[json.RawMessage] `json:"flags"`
-	Metadata        Optional[json.RawMessage] `json:"metadata"`
+	FriendlyName          Optional[string]          `json:"friendly_name"`
+	Audience              Optional[string]          `json:"audience"`
+	DefaultAudience       Optional[string]          `json:"default_audience"`
+	SenderEmail           Optional[string]          `json:"sender_email"`
+	SenderName            Optional[string]          `json:"sender_name"`
+	SupportEmail          Optional[string]          `json:"support_email"`
+	SupportURL            Optional[string]          `json:"support_url"`
+	PictureURL            Optional[string]          `json:"picture_url"`
+	Language              Optional[string]          `json:"language"`
+	EnabledLocales        Optional[[]string]        `json:"enabled_locales"`
+	DefaultDirectory      Optional[string]          `json:"default_directory"`
+	DefaultRedirectionURI Optional[string]          `json:"default_redirection_uri"`
+	AllowedLogoutURLs     Optional[[]string]        `json:"allowed_logout_urls"`
+	SessionLifetime       Optional[float64]         `json:"session_lifetime"`
+	IdleSessionLifetime   Optional[float64]         `json:"idle_session_lifetime"`
+	SessionCookie         Optional[json.RawMessage] `json:"session_cookie"`
+	Sessions              Optional[json.RawMessage] `json:"sessions"`
+	OIDCLogout            Optional[json.RawMessage] `json:"oidc_logout"`
+	UniversalLogin        Optional[json.RawMessage] `json:"universal_login"`
+	ErrorPage             Optional[json.RawMessage] `json:"error_page"`
+	Flags                 Optional[json.RawMessage] `json:"flags"`
+	Metadata              Optional[json.RawMessage] `json:"metadata"`
 }
 
 // Tenants is the repository of tenants: a [Repository] whose methods take no tenant.
@@ -82,7 +105,11 @@ func newTenants(s *session, h *Hooks) *Tenants {
 			return Tenant{
 				ID: in.ID, FriendlyName: in.FriendlyName, Audience: in.Audience, DefaultAudience: in.DefaultAudience,
 				SenderEmail: in.SenderEmail, SenderName: in.SenderName, SupportEmail: in.SupportEmail, SupportURL: in.SupportURL,
-				PictureURL: in.PictureURL, Language: cmp.Or(in.Language, "en"), Flags: in.Flags, Metadata: in.Metadata,
+				PictureURL: in.PictureURL, Language: cmp.Or(in.Language, "en"), EnabledLocales: in.EnabledLocales,
+				DefaultDirectory: in.DefaultDirectory, DefaultRedirectionURI: in.DefaultRedirectionURI, AllowedLogoutURLs: in.AllowedLogoutURLs,
+				SessionLifetime: cmp.Or(in.SessionLifetime, 168), IdleSessionLifetime: cmp.Or(in.IdleSessionLifetime, 72),
+				SessionCookie: in.SessionCookie, Sessions: in.Sessions, OIDCLogout: in.OIDCLogout, UniversalLogin: in.UniversalLogin, ErrorPage: in.ErrorPage,
+				Flags: in.Flags, Metadata: in.Metadata,
 				CreatedAt: now, UpdatedAt: now,
 			}
 		},
@@ -96,13 +123,33 @@ func newTenants(s *session, h *Hooks) *Tenants {
 			in.SupportURL.apply(&t.SupportURL)
 			in.PictureURL.apply(&t.PictureURL)
 			in.Language.apply(&t.Language)
+			in.EnabledLocales.apply(&t.EnabledLocales)
+			in.DefaultDirectory.apply(&t.DefaultDirectory)
+			in.DefaultRedirectionURI.apply(&t.DefaultRedirectionURI)
+			in.AllowedLogoutURLs.apply(&t.AllowedLogoutURLs)
+			in.SessionLifetime.apply(&t.SessionLifetime)
+			in.IdleSessionLifetime.apply(&t.IdleSessionLifetime)
+			in.SessionCookie.apply(&t.SessionCookie)
+			in.Sessions.apply(&t.Sessions)
+			in.OIDCLogout.apply(&t.OIDCLogout)
+			in.UniversalLogin.apply(&t.UniversalLogin)
+			in.ErrorPage.apply(&t.ErrorPage)
 			in.Flags.apply(&t.Flags)
 			in.Metadata.apply(&t.Metadata)
 			t.UpdatedAt = now
 		},
 		keep: func(t *Tenant, was Tenant) { t.ID, t.CreatedAt = was.ID, was.CreatedAt },
 		normalize: func(t *Tenant) error {
-			return firstError(required("tenant", "id", t.ID), object("tenant", "flags", &t.Flags), object("tenant", "metadata", &t.Metadata))
+			notNull(&t.AllowedLogoutURLs)
+			if len(t.EnabledLocales) == 0 {
+				t.EnabledLocales = []string{t.Language}
+			}
+			return firstError(
+				required("tenant", "id", t.ID),
+				object("tenant", "session_cookie", &t.SessionCookie), object("tenant", "sessions", &t.Sessions),
+				object("tenant", "oidc_logout", &t.OIDCLogout), object("tenant", "universal_login", &t.UniversalLogin),
+				object("tenant", "error_page", &t.ErrorPage), object("tenant", "flags", &t.Flags), object("tenant", "metadata", &t.Metadata),
+			)
 		},
 		takes: func(_, id string) []taken {
 			const all = "tenant_id = $1"
@@ -112,8 +159,15 @@ func newTenants(s *session, h *Hooks) *Tenants {
 				takenRows(h.ResourceServers, all, id).holding(),
 				takenRows(h.Permissions, all, id).holding(),
 				takenRows(h.UserRoles, all, id),
+				takenRows(h.UserPermissions, all, id),
 				takenPermissions(h.RolePermissions, all, id),
 				takenRows(h.Connections, all, id),
+				takenRows(h.Clients, all, id).holding(),
+				takenRows(h.ClientGrants, all, id),
+				takenRows(h.Organizations, all, id).holding(),
+				takenRows(h.OrganizationMembers, all, id).holding(),
+				takenRows(h.OrganizationMemberRoles, all, id),
+				takenRows(h.OrganizationConnections, all, id),
 				takenRows(h.AuthEvents, all, id),
 			}
 		},

@@ -79,8 +79,8 @@ type UpdateUser struct {
 	AppMetadata   Optional[json.RawMessage] `json:"app_metadata"`
 }
 
-// Users is the repository of users. Deleting one takes its roles, its linked identities and their roles along. Synchronous
-// webhooks are asked before a write, see [Asker].
+// Users is the repository of users. Deleting one takes its linked identities along, and with each its roles, permissions and
+// memberships. Synchronous webhooks are asked before a write, see [Asker].
 type Users struct {
 	Repository[User, string, CreateUser, UpdateUser]
 }
@@ -105,16 +105,9 @@ const linkedTo = `(
 
 func newUsers(s *session, h *Hooks) *Users {
 	return &Users{Repository[User, string, CreateUser, UpdateUser]{s: s, e: &entity[User, string, CreateUser, UpdateUser]{
-		name:  "user",
-		hooks: h.Users,
-		list: listing{
-			table: "auth.users", tenant: "tenant_id", fallback: "user_id",
-			filter: []string{
-				"user_id", "email", "email_verified", "username", "phone_number", "name", "given_name", "family_name", "nickname",
-				"provider", "connection", "blocked", "linked_to",
-			},
-			sort: []string{"user_id", "email", "username", "name", "given_name", "family_name", "nickname", "created_at", "updated_at"},
-		},
+		name:   "user",
+		hooks:  h.Users,
+		list:   usersListing(),
 		create: createUser,
 		update: updateUser,
 		keep:   func(u *User, was User) { u.TenantID, u.UserID, u.CreatedAt = was.TenantID, was.UserID, was.CreatedAt },
@@ -131,9 +124,13 @@ func newUsers(s *session, h *Hooks) *Users {
 		},
 		asks: triggers{create: askCreate, update: askUpdate, remove: askDelete, along: "tenant_id = $1 and user_id in " + linkedTo},
 		takes: func(tenantID, id string) []taken {
+			const theirs = "tenant_id = $1 and (user_id = $2 or user_id in " + linkedTo + ")"
 			return []taken{
 				takenRows(h.Users, "tenant_id = $1 and user_id in "+linkedTo, tenantID, id).holding(),
-				takenRows(h.UserRoles, "tenant_id = $1 and (user_id = $2 or user_id in "+linkedTo+")", tenantID, id),
+				takenRows(h.UserRoles, theirs, tenantID, id),
+				takenRows(h.UserPermissions, theirs, tenantID, id),
+				takenRows(h.OrganizationMembers, theirs, tenantID, id).holding(),
+				takenRows(h.OrganizationMemberRoles, theirs, tenantID, id),
 			}
 		},
 		get:  (*queries).GetUser,
@@ -203,5 +200,16 @@ func clean(text **string, also func(string) string) {
 	}
 	if *text = &s; s == "" {
 		*text = nil
+	}
+}
+
+func usersListing() listing {
+	return listing{
+		table: "auth.users", tenant: "tenant_id", fallback: "user_id",
+		filter: []string{
+			"user_id", "email", "email_verified", "username", "phone_number", "name", "given_name", "family_name", "nickname",
+			"provider", "connection", "blocked", "linked_to",
+		},
+		sort: []string{"user_id", "email", "username", "name", "given_name", "family_name", "nickname", "created_at", "updated_at"},
 	}
 }

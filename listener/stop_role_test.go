@@ -30,7 +30,9 @@ func TestStopAtARoleWithoutRights(t *testing.T) {
 		{[]string{"grant usage on the schemas", "auth"}, `grant usage on schema auth to ` + role},
 		{[]string{"create publication latchkey_default"}, `create publication latchkey_default with (publish_via_partition_root = true)`},
 		{[]string{"alter publication latchkey_default add table auth."}, `alter publication latchkey_default add table auth.tenants, auth.users, auth.roles,
-			auth.role_permissions, auth.permissions, auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events`},
+			auth.role_permissions, auth.permissions, auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events,
+			auth.clients, auth.client_grants, auth.user_permissions, auth.organizations, auth.organization_members,
+		auth.organization_member_roles, auth.organization_connections`},
 	} {
 		requireStop(t, r.refused(as), step.words...)
 		r.exec(step.grant)
@@ -85,7 +87,9 @@ func TestReplicationRole(t *testing.T) {
 	r.exec(`grant execute on function latchkey.make_partition, latchkey.drop_partition to ` + worker)
 	r.exec(`grant select on public.latchkey_migrations to ` + worker)
 	r.exec(`create publication latchkey_default for table auth.tenants, auth.users, auth.roles, auth.role_permissions, auth.permissions,
-		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events with (publish_via_partition_root = true)`)
+		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events,
+		auth.clients, auth.client_grants, auth.user_permissions, auth.organizations, auth.organization_members,
+		auth.organization_member_roles, auth.organization_connections with (publish_via_partition_root = true)`)
 	as := with(func(c *listener.Config) {
 		c.DatabaseURL, c.ReplicationURL = asRole(t, r.url, worker, "secret"), asRole(t, r.url, reader, "secret")
 	})

@@ -57,6 +57,15 @@ func TestEveryTableFires(t *testing.T) {
 	watchEntity(o, r.reg.UserRoles, func(x db.UserRole) string { return x.UserID + " " + x.RoleID })
 	watchEntity(o, r.reg.Connections, func(x db.Connection) string { return x.ID + " " + x.Name + " " + strings.Join(x.EnabledClients, ",") })
 	watchEntity(o, r.reg.ResourceServers, func(x db.ResourceServer) string { return x.Identifier + " " + fmt.Sprint(x.TokenLifetime) })
+	watchEntity(o, r.reg.Clients, func(x db.Client) string { return x.ClientID + " " + x.Name })
+	watchEntity(o, r.reg.ClientGrants, func(x db.ClientGrant) string { return x.ID + " " + strings.Join(x.Scope, ",") })
+	watchEntity(o, r.reg.UserPermissions, func(x db.UserPermission) string { return x.UserID + " " + x.PermissionName })
+	watchEntity(o, r.reg.Organizations, func(x db.Organization) string { return x.ID + " " + x.Name })
+	watchEntity(o, r.reg.OrganizationMembers, func(x db.OrganizationMember) string { return x.OrganizationID + " " + x.UserID })
+	watchEntity(o, r.reg.OrganizationMemberRoles, func(x db.OrganizationMemberRole) string { return x.UserID + " " + x.RoleID })
+	watchEntity(o, r.reg.OrganizationConnections, func(x db.OrganizationConnection) string {
+		return x.ConnectionID + " " + fmt.Sprint(x.AssignMembershipOnLogin)
+	})
 	watchEntity(o, r.reg.AuthEvents, func(x db.AuthEvent) string { return x.ID + " " + x.Type })
 	set := func(_ context.Context, _ hooks.Tx, ev hooks.Event, role db.RoleRef, members []db.PermissionRef) error {
 		var names []string
@@ -86,11 +95,22 @@ func TestEveryTableFires(t *testing.T) {
 		{`update auth.roles set name = 'S', description = 'd'`, []string{"roles update r R > r S [name description]"}},
 		{`insert into auth.user_roles (tenant_id, user_id, role_id) values ('x', 'u', 'r')`, []string{"user_roles insert u r"}},
 		{`insert into auth.connections (tenant_id, id, name, strategy, enabled_clients) values ('x', 'c', 'n', 'auth0', '{a,"b c"}')`, []string{"connections insert c n a,b c"}},
+		{`insert into auth.organizations (tenant_id, id, name) values ('x', 'o', 'o')`, []string{"organizations insert o o"}},
+		{`insert into auth.organization_members (tenant_id, organization_id, user_id) values ('x', 'o', 'u')`, []string{"organization_members insert o u"}},
+		{`insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('x', 'o', 'u', 'r')`, []string{"organization_member_roles insert u r"}},
+		{`insert into auth.organization_connections (tenant_id, organization_id, connection_id) values ('x', 'o', 'c')`, []string{"organization_connections insert c false"}},
+		{`update auth.organization_connections set assign_membership_on_login = true`, []string{"organization_connections update c false > c true [assign_membership_on_login]"}},
+		{`delete from auth.organization_connections`, []string{"organization_connections delete c true"}},
+		{`delete from auth.organization_members`, []string{"organization_members delete o u", "organization_member_roles delete u r"}},
 		{`delete from auth.connections`, []string{"connections delete c n a,b c"}},
 		{`insert into auth.resource_servers (tenant_id, identifier, token_lifetime) values ('x', 'api', 5)`, []string{"resource_servers insert api 5"}},
 		{`insert into auth.permissions (tenant_id, resource_server_identifier, permission_name) values ('x', 'api', 'p'), ('x', 'api', 'q')`, []string{"permissions insert p ", "permissions insert q "}},
 		{`insert into auth.role_permissions (tenant_id, role_id, resource_server_identifier, permission_name) values ('x', 'r', 'api', 'p'), ('x', 'r', 'api', 'q')`, []string{"role_permissions assign r [p q]"}},
+		{`insert into auth.user_permissions (tenant_id, user_id, resource_server_identifier, permission_name) values ('x', 'u', 'api', 'p')`, []string{"user_permissions insert u p"}},
 		{`delete from auth.permissions where permission_name = 'q'`, []string{"permissions delete q ", "role_permissions remove r [q]"}},
+		{`insert into auth.clients (tenant_id, client_id, name) values ('x', 'c', 'C')`, []string{"clients insert c C"}},
+		{`insert into auth.client_grants (tenant_id, id, client_id, audience, scope) values ('x', 'g', 'c', 'api', '{a,b}')`, []string{"client_grants insert g a,b"}},
+		{`delete from auth.clients`, []string{"clients delete c C", "client_grants delete g a,b"}},
 		{`insert into auth.auth_events (tenant_id, id, type) values ('x', 'e', 'login')`, []string{"auth_events insert e login"}},
 		{`truncate auth.role_permissions, auth.user_roles`, []string{"role_permissions truncate", "user_roles truncate"}},
 		{`delete from auth.roles`, []string{"roles delete r S"}},

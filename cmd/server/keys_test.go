@@ -142,11 +142,13 @@ func TestReseal(t *testing.T) {
 	d.Exec(t, `insert into auth.tenants (id) values ('acme')`)
 	d.Exec(t, `insert into auth.hooks (tenant_id, hook_id, trigger_id, url) values ('acme', 'h', 't', 'https://example.com')`)
 	d.Exec(t, `insert into auth.hook_secrets (tenant_id, hook_id, kind, sealed) values ('acme', 'h', 'signing', $1)`, keys.Seal([]byte("whsec"), "hook/acme/h/signing"))
+	d.Exec(t, `insert into auth.clients (tenant_id, client_id, name) values ('acme', 'c', 'c')`)
+	d.Exec(t, `insert into auth.client_secrets (tenant_id, client_id, sealed) values ('acme', 'c', $1)`, keys.Seal([]byte("secret"), "client/acme/c"))
 
 	t.Setenv(seal.Setting, newer)
 	with("keys", "list").require(t, exitError, "sealed with the key", seal.Setting)
 	t.Setenv(seal.Setting, newer+","+former)
-	with("secret", "reseal").require(t, exitOK, "2 signing keys", "1 secrets")
+	with("secret", "reseal").require(t, exitOK, "2 signing keys", "2 secrets")
 	with("secret", "reseal").require(t, exitOK, "0 signing keys", "0 secrets")
 	t.Setenv(seal.Setting, newer)
 	with("keys", "list").require(t, exitOK)
@@ -156,6 +158,10 @@ func TestReseal(t *testing.T) {
 	sealed := query[[]byte](t, d.URL, `select sealed from auth.hook_secrets`)
 	if plain, err := keys.Open(sealed, "hook/acme/h/signing"); err != nil || string(plain) != "whsec" {
 		t.Errorf("it opens to %q, %v", plain, err)
+	}
+	sealed = query[[]byte](t, d.URL, `select sealed from auth.client_secrets`)
+	if plain, err := keys.Open(sealed, "client/acme/c"); err != nil || string(plain) != "secret" {
+		t.Errorf("the client's opens to %q, %v", plain, err)
 	}
 }
 

@@ -77,51 +77,55 @@ func (resealCommand) Run(ctx context.Context, stdout io.Writer, d *database) err
 		if err != nil {
 			return err
 		}
-		secrets, err := resealHookSecrets(ctx, o.conn, o.keys)
+		secrets, err := resealSecrets(ctx, o.conn, o.keys)
 		if err != nil {
-			return fmt.Errorf("seal the secrets of hooks again: %w", err)
+			return fmt.Errorf("seal the secrets of hooks and clients again: %w", err)
 		}
-		_, err = fmt.Fprintf(stdout, "sealed %d signing keys and %d secrets of hooks again; all are sealed with the key %s now\n", signing, secrets, o.keys.IDs()[0])
+		_, err = fmt.Fprintf(stdout, "sealed %d signing keys and %d secrets of hooks and clients again; all are sealed with the key %s now\n",
+			signing, secrets, o.keys.IDs()[0])
 		return err
 	})
 }
 
-// hookSecretName binds a secret to its hook.
-func hookSecretName(tenant, hook, kind string) string {
-	return "hook/" + tenant + "/" + hook + "/" + kind
+// sealedTables are the tables with sealed secrets, each with the name that binds a secret to its row.
+func sealedTables() map[string]string {
+	return map[string]string{
+		"auth.hook_secrets":   `'hook/' || tenant_id || '/' || hook_id || '/' || kind`,
+		"auth.client_secrets": `'client/' || tenant_id || '/' || client_id`,
+	}
 }
 
-type hookSecret struct {
-	TenantID, HookID, Kind string
-	ID                     int64
-	Sealed                 []byte
+type sealedRow struct {
+	Place  string // where the row is, for as long as it is locked
+	Name   string
+	Sealed []byte
 }
 
-func resealHookSecrets(ctx context.Context, conn *pgx.Conn, keys *seal.Keys) (int, error) {
+func resealSecrets(ctx context.Context, conn *pgx.Conn, keys *seal.Keys) (int, error) {
 	n := 0
 	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select tenant_id, hook_id, kind, id, sealed from auth.hook_secrets order by tenant_id, hook_id, id for update`)
-		if err != nil {
-			return err
-		}
-		secrets, err := pgx.CollectRows(rows, pgx.RowToStructByPos[hookSecret])
-		if err != nil {
-			return err
-		}
-		for _, s := range secrets {
-			if keys.Current(s.Sealed) {
-				continue
-			}
-			name := hookSecretName(s.TenantID, s.HookID, s.Kind)
-			plain, err := keys.Open(s.Sealed, name)
+		for table, name := range sealedTables() {
+			rows, err := tx.Query(ctx, fmt.Sprintf(`select ctid::text, %s, sealed from %s for update`, name, table))
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			if _, err := tx.Exec(ctx, `update auth.hook_secrets set sealed = $4 where tenant_id = $1 and hook_id = $2 and id = $3`,
-				s.TenantID, s.HookID, s.ID, keys.Seal(plain, name)); err != nil {
 				return err
 			}
-			n++
+			secrets, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealedRow])
+			if err != nil {
+				return err
+			}
+			for _, s := range secrets {
+				if keys.Current(s.Sealed) {
+					continue
+				}
+				plain, err := keys.Open(s.Sealed, s.Name)
+				if err != nil {
+					return fmt.Errorf("%s: %w", s.Name, err)
+				}
+				if _, err := tx.Exec(ctx, `update `+table+` set sealed = $2 where ctid = $1::text::tid`, s.Place, keys.Seal(plain, s.Name)); err != nil {
+					return err
+				}
+				n++
+			}
 		}
 		return nil
 	})

@@ -130,6 +130,17 @@ func TestOurTables(t *testing.T) {
 		insert into auth.user_stats (tenant_id, user_id, login_count, last_login) values ('acme', 'auth0|1', 9223372036854775807, now()), ('acme', 'auth0|2', 0, null)`,
 	)
 	ok(t, err)
+	_, err = conn.Exec(t.Context(), `
+		insert into auth.clients (tenant_id, client_id, name, callbacks, refresh_token, organization_usage) values
+			('acme', 'c', 'c', '{https://c/cb}', '{"leeway": 0}', 'allow'), ('acme', 'd', 'd', '{}', '{}', null);
+		insert into auth.client_grants (tenant_id, client_id, audience, scope) values ('acme', 'c', 'a', '{read,write}'), ('acme', 'd', 'a', '{}');
+		insert into auth.user_permissions (tenant_id, user_id, resource_server_identifier, permission_name) values ('acme', 'auth0|1', 'a', 'p'), ('acme', 'auth0|2', 'b', 'p');
+		insert into auth.organizations (tenant_id, id, name, branding) values ('acme', 'o', 'o', '{"colors": {"primary": "#000"}}'), ('acme', 'o2', 'o2', '{}');
+		insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'o', 'auth0|1'), ('acme', 'o', 'auth0|2');
+		insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'o', 'auth0|1', 'r'), ('acme', 'o', 'auth0|2', 's');
+		insert into auth.organization_connections (tenant_id, organization_id, connection_id)
+			select tenant_id, 'o', id from auth.connections`)
+	ok(t, err)
 	compare[db.Tenant](t, conn, "auth.tenants")
 	compare[db.Connection](t, conn, "auth.connections")
 	compare[db.User](t, conn, "auth.users")
@@ -138,6 +149,13 @@ func TestOurTables(t *testing.T) {
 	compare[db.Role](t, conn, "auth.roles")
 	compare[db.UserRole](t, conn, "auth.user_roles")
 	compare[db.AuthEvent](t, conn, "auth.auth_events")
+	compare[db.Client](t, conn, "auth.clients")
+	compare[db.ClientGrant](t, conn, "auth.client_grants")
+	compare[db.UserPermission](t, conn, "auth.user_permissions")
+	compare[db.Organization](t, conn, "auth.organizations")
+	compare[db.OrganizationMember](t, conn, "auth.organization_members")
+	compare[db.OrganizationMemberRole](t, conn, "auth.organization_member_roles")
+	compare[db.OrganizationConnection](t, conn, "auth.organization_connections")
 	compare[db.Log](t, conn, "auth.logs")
 	compare[db.UserStats](t, conn, "auth.user_stats")
 }

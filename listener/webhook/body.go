@@ -115,7 +115,7 @@ func rowsOf(ev *hooks.Event) (*rows, error) {
 		return r, err
 	}
 	r.before, err = row(ev, ev.Old)
-	r.changed = slices.DeleteFunc(ev.Changed(), secretName)
+	r.changed = slices.DeleteFunc(ev.Changed(), func(column string) bool { return secretName(column) && !settings(ev.Table, column) })
 	return r, err
 }
 
@@ -130,7 +130,7 @@ func row(ev *hooks.Event, im *hooks.Image) (json.RawMessage, error) {
 		if holdsForeign(ev.Table, column) {
 			return true, func(value json.RawMessage) json.RawMessage { return withoutSecrets(value) }
 		}
-		return !secretName(column), nil
+		return !secretName(column) || settings(ev.Table, column), nil
 	})
 }
 

@@ -127,6 +127,10 @@ func TestBodyOfEntities(t *testing.T) {
 		`"entity_name":"auth_event","entity":{"details":{"ip":"1"}}`: event(hooks.Insert, "", nil, image(shape("auth.auth_events", "details", pgtype.JSONBOID, "sealed", pgtype.ByteaOID), `{"ip": "1", "token": "planted"}`, `\x00ff`)),
 		`"entity_name":"connection","entity":{"options":{"client_id":"c"}}`: event(hooks.Insert, "", nil,
 			image(shape("auth.connections", "options", pgtype.JSONBOID), `{"client_id": "c", "client_secret": "planted", "app-secret": "planted"}`)),
+		`"entity_name":"client","entity":{"addons":{"azure_sb":{}},"refresh_token":{"leeway":5}}`: event(hooks.Insert, "", nil,
+			image(shape("auth.clients", "addons", pgtype.JSONBOID, "refresh_token", pgtype.JSONBOID), `{"azure_sb": {"sasKey": "planted"}}`, `{"leeway": 5}`)),
+		`"entity_name":"client_grant","entity":{"id":"g"}`:        event(hooks.Insert, "", nil, image(shape("auth.client_grants", "id", pgtype.TextOID), "g")),
+		`"entity_name":"organization_member","entity":{"id":"m"}`: event(hooks.Insert, "", nil, image(shape("auth.organization_members", "id", pgtype.TextOID), "m")),
 		`"entity_name":"role_permission","entity":{"tenant_id":"acme","role_id":"r1","permissions":[` +
 			`{"resource_server_identifier":"api","permission_name":"read"},{"resource_server_identifier":"api","permission_name":"write"}]}`: assign,
 	} {

@@ -12,7 +12,7 @@ func secretName(name string) bool {
 	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	switch name {
 	case "sealed", "password", "passwd", "password_hash", "secret", "token", "private_key", "privatekey", "api_key", "apikey",
-		"signing_key", "credentials", "clientsecret", "accesstoken", "refreshtoken", "idtoken":
+		"signing_key", "saskey", "credentials", "clientsecret", "accesstoken", "refreshtoken", "idtoken":
 		return true
 	}
 	for _, end := range []string{"_secret", "_token", "_password", "_password_hash", "_private_key", "_api_key"} {
@@ -27,9 +27,13 @@ func secretName(name string) bool {
 // keeps in metadata is its own, and stays as it is.
 func holdsForeign(table, column string) bool {
 	return table == "auth.connections" && column == "options" ||
+		table == "auth.clients" && column == "addons" ||
 		table == userTable && column == "profile_data" ||
 		table == "auth.auth_events" && column == "details"
 }
+
+// settings tells the columns that are named like a secret and hold settings: how a client's refresh tokens rotate and expire.
+func settings(table, column string) bool { return table == "auth.clients" && column == "refresh_token" }
 
 // withoutSecrets takes members with secret names out of JSON, however deep.
 func withoutSecrets(text []byte) json.RawMessage {

@@ -32,3 +32,19 @@ delete from auth.users where tenant_id = $1 and user_id = $2;
 select * from auth.users
  where tenant_id = $1 and (user_id = $2 or linked_to = $2)
  order by linked_to is not null, created_at, user_id;
+
+-- The links stay one hop deep: what was linked to the secondary is linked to the primary.
+-- name: LinkUsers :execrows
+update auth.users set linked_to = sqlc.arg(primary_id)::text, updated_at = $2
+ where tenant_id = $1 and (user_id = sqlc.arg(secondary_id)::text or linked_to = sqlc.arg(secondary_id)::text);
+
+-- name: UnlinkUser :execrows
+update auth.users set linked_to = null, updated_at = sqlc.arg(updated_at)
+ where tenant_id = $1 and user_id = sqlc.arg(secondary_id)::text and linked_to = sqlc.arg(primary_id)::text;
+
+-- Whoever links by a tenant's e-mail address holds its lock.
+-- name: LockEmail :exec
+select pg_advisory_xact_lock(hashtextextended('latchkey.email/' || sqlc.arg(tenant_id)::text || '/' || lower(sqlc.arg(email)::text), 0));
+
+-- name: ListUsersByEmail :many
+select * from auth.users where tenant_id = $1 and lower(email) = lower(sqlc.arg(email)::text) order by created_at, user_id;

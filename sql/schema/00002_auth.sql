@@ -14,21 +14,42 @@ $$;
 -- +goose StatementEnd
 
 create table auth.tenants (
-    id               text primary key check (id <> ''),
-    friendly_name    text        not null default '',
-    audience         text        not null default '',
-    default_audience text        not null default '',
-    sender_email     text        not null default '',
-    sender_name      text        not null default '',
-    support_email    text        not null default '',
-    support_url      text        not null default '',
-    picture_url      text        not null default '',
-    language         text        not null default 'en',
-    flags            jsonb       not null default '{}',
-    metadata         jsonb       not null default '{}',
-    created_at       timestamptz not null default now(),
-    updated_at       timestamptz not null default now()
+    id                      text             primary key check (id <> ''),
+    friendly_name           text             not null default '',
+    audience                text             not null default '',
+    default_audience        text             not null default '',
+    sender_email            text             not null default '',
+    sender_name             text             not null default '',
+    support_email           text             not null default '',
+    support_url             text             not null default '',
+    picture_url             text             not null default '',
+    language                text             not null default 'en',
+    enabled_locales         text[]           not null default '{en}',
+    -- the connection that passwords are tried on where a login names none
+    default_directory       text             not null default '',
+    default_redirection_uri text             not null default '',
+    allowed_logout_urls     text[]           not null default '{}',
+    -- hours; idle: without use
+    session_lifetime        double precision not null default 168 check (session_lifetime > 0),
+    idle_session_lifetime   double precision not null default 72 check (idle_session_lifetime > 0),
+    session_cookie          jsonb            not null default '{}' check (jsonb_typeof(session_cookie) = 'object'),
+    sessions                jsonb            not null default '{}' check (jsonb_typeof(sessions) = 'object'),
+    oidc_logout             jsonb            not null default '{}' check (jsonb_typeof(oidc_logout) = 'object'),
+    universal_login         jsonb            not null default '{}' check (jsonb_typeof(universal_login) = 'object'),
+    error_page              jsonb            not null default '{}' check (jsonb_typeof(error_page) = 'object'),
+    flags                   jsonb            not null default '{}',
+    metadata                jsonb            not null default '{}',
+    created_at              timestamptz      not null default now(),
+    updated_at              timestamptz      not null default now()
 );
+
+-- The names by which a tenant is reached. Lowercased, without port.
+create table auth.tenant_hosts (
+    host       text        primary key check (host <> '' and host = lower(host)),
+    tenant_id  text        not null references auth.tenants on delete cascade,
+    created_at timestamptz not null default now()
+);
+create index tenant_hosts_by_tenant on auth.tenant_hosts (tenant_id);
 
 create table auth.connections (
     tenant_id            text        not null references auth.tenants on delete cascade,
@@ -191,6 +212,33 @@ create table auth.user_roles (
 );
 create index user_roles_by_role on auth.user_roles (tenant_id, role_id);
 
+-- What a user may do without a role.
+create table auth.user_permissions (
+    tenant_id                  text        not null,
+    user_id                    text        not null,
+    resource_server_identifier text        not null,
+    permission_name            text        not null,
+    created_at                 timestamptz not null default now(),
+    primary key (tenant_id, user_id, resource_server_identifier, permission_name),
+    foreign key (tenant_id, user_id) references auth.users on delete cascade,
+    foreign key (tenant_id, resource_server_identifier, permission_name) references auth.permissions on delete cascade on update cascade
+);
+create index user_permissions_by_permission on auth.user_permissions (tenant_id, resource_server_identifier, permission_name);
+
+-- All that a user may do, and by what: its roles, or itself (direct).
+create view auth.effective_permissions as
+    select x.tenant_id, x.user_id, x.resource_server_identifier, x.permission_name, p.description, s.name as resource_server_name,
+           bool_or(x.role_id is null) as direct,
+           coalesce(array_agg(x.role_id order by x.role_id) filter (where x.role_id is not null), '{}')::text[] as role_ids
+      from (select u.tenant_id, u.user_id, u.resource_server_identifier, u.permission_name, null::text as role_id from auth.user_permissions u
+             union all
+            select u.tenant_id, u.user_id, r.resource_server_identifier, r.permission_name, r.role_id
+              from auth.user_roles u join auth.role_permissions r on r.tenant_id = u.tenant_id and r.role_id = u.role_id) x
+      join auth.permissions p on p.tenant_id = x.tenant_id and p.resource_server_identifier = x.resource_server_identifier
+                             and p.permission_name = x.permission_name
+      join auth.resource_servers s on s.tenant_id = x.tenant_id and s.identifier = x.resource_server_identifier
+     group by x.tenant_id, x.user_id, x.resource_server_identifier, x.permission_name, p.description, s.name;
+
 -- What happened that no row tells (logins, mails to send): append-only, published. sealed holds a token for the one
 -- hook that may send it, encrypted.
 create table auth.auth_events (
@@ -226,7 +274,7 @@ create index logs_by_date on auth.logs (tenant_id, date desc);
 
 select latchkey.watch(t::regclass)
   from unnest(array['auth.tenants', 'auth.connections', 'auth.users', 'auth.resource_servers', 'auth.permissions', 'auth.roles',
-                    'auth.role_permissions', 'auth.user_roles', 'auth.auth_events']) as t;
+                    'auth.role_permissions', 'auth.user_roles', 'auth.user_permissions', 'auth.auth_events']) as t;
 
 -- +goose Down
 drop schema auth cascade;

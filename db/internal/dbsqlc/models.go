@@ -21,6 +21,67 @@ type AuthAuthEvent struct {
 	CreatedAt time.Time       `db:"created_at" json:"created_at"`
 }
 
+type AuthClient struct {
+	TenantID                           string          `db:"tenant_id" json:"tenant_id"`
+	ClientID                           string          `db:"client_id" json:"client_id"`
+	Name                               string          `db:"name" json:"name"`
+	Description                        string          `db:"description" json:"description"`
+	AppType                            string          `db:"app_type" json:"app_type"`
+	LogoURI                            string          `db:"logo_uri" json:"logo_uri"`
+	IsFirstParty                       bool            `db:"is_first_party" json:"is_first_party"`
+	OIDCConformant                     bool            `db:"oidc_conformant" json:"oidc_conformant"`
+	Callbacks                          []string        `db:"callbacks" json:"callbacks"`
+	AllowedOrigins                     []string        `db:"allowed_origins" json:"allowed_origins"`
+	WebOrigins                         []string        `db:"web_origins" json:"web_origins"`
+	AllowedLogoutURLs                  []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	ClientAliases                      []string        `db:"client_aliases" json:"client_aliases"`
+	AllowedClients                     []string        `db:"allowed_clients" json:"allowed_clients"`
+	GrantTypes                         []string        `db:"grant_types" json:"grant_types"`
+	TokenEndpointAuthMethod            string          `db:"token_endpoint_auth_method" json:"token_endpoint_auth_method"`
+	IsTokenEndpointIPHeaderTrusted     bool            `db:"is_token_endpoint_ip_header_trusted" json:"is_token_endpoint_ip_header_trusted"`
+	JWTConfiguration                   json.RawMessage `db:"jwt_configuration" json:"jwt_configuration"`
+	RefreshToken                       json.RawMessage `db:"refresh_token" json:"refresh_token"`
+	Addons                             json.RawMessage `db:"addons" json:"addons"`
+	Mobile                             json.RawMessage `db:"mobile" json:"mobile"`
+	NativeSocialLogin                  json.RawMessage `db:"native_social_login" json:"native_social_login"`
+	OIDCLogout                         json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	DefaultOrganization                json.RawMessage `db:"default_organization" json:"default_organization"`
+	InitiateLoginURI                   string          `db:"initiate_login_uri" json:"initiate_login_uri"`
+	CrossOriginAuthentication          bool            `db:"cross_origin_authentication" json:"cross_origin_authentication"`
+	CrossOriginLoc                     string          `db:"cross_origin_loc" json:"cross_origin_loc"`
+	SSO                                bool            `db:"sso" json:"sso"`
+	SSODisabled                        bool            `db:"sso_disabled" json:"sso_disabled"`
+	CustomLoginPageOn                  bool            `db:"custom_login_page_on" json:"custom_login_page_on"`
+	CustomLoginPage                    string          `db:"custom_login_page" json:"custom_login_page"`
+	FormTemplate                       string          `db:"form_template" json:"form_template"`
+	OrganizationUsage                  *string         `db:"organization_usage" json:"organization_usage"`
+	OrganizationRequireBehavior        *string         `db:"organization_require_behavior" json:"organization_require_behavior"`
+	RequirePushedAuthorizationRequests bool            `db:"require_pushed_authorization_requests" json:"require_pushed_authorization_requests"`
+	RequireProofOfPossession           bool            `db:"require_proof_of_possession" json:"require_proof_of_possession"`
+	ClientMetadata                     json.RawMessage `db:"client_metadata" json:"client_metadata"`
+	CreatedAt                          time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt                          time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthClientGrant struct {
+	TenantID             string    `db:"tenant_id" json:"tenant_id"`
+	ID                   string    `db:"id" json:"id"`
+	ClientID             string    `db:"client_id" json:"client_id"`
+	Audience             string    `db:"audience" json:"audience"`
+	Scope                []string  `db:"scope" json:"scope"`
+	OrganizationUsage    *string   `db:"organization_usage" json:"organization_usage"`
+	AllowAnyOrganization bool      `db:"allow_any_organization" json:"allow_any_organization"`
+	CreatedAt            time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt            time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthClientSecret struct {
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	ClientID  string    `db:"client_id" json:"client_id"`
+	Sealed    []byte    `db:"sealed" json:"sealed"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+}
+
 type AuthConnection struct {
 	TenantID           string          `db:"tenant_id" json:"tenant_id"`
 	ID                 string          `db:"id" json:"id"`
@@ -70,6 +131,28 @@ type AuthHookSecret struct {
 	ExpiresAt *time.Time `db:"expires_at" json:"expires_at"`
 }
 
+type AuthJob struct {
+	TenantID     string          `db:"tenant_id" json:"tenant_id"`
+	ID           string          `db:"id" json:"id"`
+	Type         string          `db:"type" json:"type"`
+	Status       string          `db:"status" json:"status"`
+	StatusReason string          `db:"status_reason" json:"status_reason"`
+	ConnectionID *string         `db:"connection_id" json:"connection_id"`
+	Upsert       bool            `db:"upsert" json:"upsert"`
+	ExternalID   string          `db:"external_id" json:"external_id"`
+	Options      json.RawMessage `db:"options" json:"options"`
+	Percentage   int32           `db:"percentage" json:"percentage"`
+	Processed    int64           `db:"processed" json:"processed"`
+	Inserted     int64           `db:"inserted" json:"inserted"`
+	Updated      int64           `db:"updated" json:"updated"`
+	Failed       int64           `db:"failed" json:"failed"`
+	Claims       int32           `db:"claims" json:"claims"`
+	LeasedUntil  *time.Time      `db:"leased_until" json:"leased_until"`
+	CreatedAt    time.Time       `db:"created_at" json:"created_at"`
+	StartedAt    *time.Time      `db:"started_at" json:"started_at"`
+	FinishedAt   *time.Time      `db:"finished_at" json:"finished_at"`
+}
+
 type AuthLog struct {
 	TenantID    string          `db:"tenant_id" json:"tenant_id"`
 	LogID       string          `db:"log_id" json:"log_id"`
@@ -85,6 +168,43 @@ type AuthLog struct {
 	Strategy    *string         `db:"strategy" json:"strategy"`
 	Hostname    *string         `db:"hostname" json:"hostname"`
 	Details     json.RawMessage `db:"details" json:"details"`
+}
+
+type AuthOrganization struct {
+	TenantID    string          `db:"tenant_id" json:"tenant_id"`
+	ID          string          `db:"id" json:"id"`
+	Name        string          `db:"name" json:"name"`
+	DisplayName string          `db:"display_name" json:"display_name"`
+	Branding    json.RawMessage `db:"branding" json:"branding"`
+	Metadata    json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt   time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt   time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationConnection struct {
+	TenantID                string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID          string    `db:"organization_id" json:"organization_id"`
+	ConnectionID            string    `db:"connection_id" json:"connection_id"`
+	AssignMembershipOnLogin bool      `db:"assign_membership_on_login" json:"assign_membership_on_login"`
+	ShowAsButton            bool      `db:"show_as_button" json:"show_as_button"`
+	IsSignupEnabled         bool      `db:"is_signup_enabled" json:"is_signup_enabled"`
+	CreatedAt               time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt               time.Time `db:"updated_at" json:"updated_at"`
+}
+
+type AuthOrganizationMember struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthOrganizationMemberRole struct {
+	TenantID       string    `db:"tenant_id" json:"tenant_id"`
+	OrganizationID string    `db:"organization_id" json:"organization_id"`
+	UserID         string    `db:"user_id" json:"user_id"`
+	RoleID         string    `db:"role_id" json:"role_id"`
+	CreatedAt      time.Time `db:"created_at" json:"created_at"`
 }
 
 type AuthPermission struct {
@@ -125,20 +245,52 @@ type AuthRole struct {
 }
 
 type AuthTenant struct {
-	ID              string          `db:"id" json:"id"`
-	FriendlyName    string          `db:"friendly_name" json:"friendly_name"`
-	Audience        string          `db:"audience" json:"audience"`
-	DefaultAudience string          `db:"default_audience" json:"default_audience"`
-	SenderEmail     string          `db:"sender_email" json:"sender_email"`
-	SenderName      string          `db:"sender_name" json:"sender_name"`
-	SupportEmail    string          `db:"support_email" json:"support_email"`
-	SupportURL      string          `db:"support_url" json:"support_url"`
-	PictureURL      string          `db:"picture_url" json:"picture_url"`
-	Language        string          `db:"language" json:"language"`
-	Flags           json.RawMessage `db:"flags" json:"flags"`
-	Metadata        json.RawMessage `db:"metadata" json:"metadata"`
-	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
-	UpdatedAt       time.Time       `db:"updated_at" json:"updated_at"`
+	ID                    string          `db:"id" json:"id"`
+	FriendlyName          string          `db:"friendly_name" json:"friendly_name"`
+	Audience              string          `db:"audience" json:"audience"`
+	DefaultAudience       string          `db:"default_audience" json:"default_audience"`
+	SenderEmail           string          `db:"sender_email" json:"sender_email"`
+	SenderName            string          `db:"sender_name" json:"sender_name"`
+	SupportEmail          string          `db:"support_email" json:"support_email"`
+	SupportURL            string          `db:"support_url" json:"support_url"`
+	PictureURL            string          `db:"picture_url" json:"picture_url"`
+	Language              string          `db:"language" json:"language"`
+	EnabledLocales        []string        `db:"enabled_locales" json:"enabled_locales"`
+	DefaultDirectory      string          `db:"default_directory" json:"default_directory"`
+	DefaultRedirectionURI string          `db:"default_redirection_uri" json:"default_redirection_uri"`
+	AllowedLogoutURLs     []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	SessionLifetime       float64         `db:"session_lifetime" json:"session_lifetime"`
+	IdleSessionLifetime   float64         `db:"idle_session_lifetime" json:"idle_session_lifetime"`
+	SessionCookie         json.RawMessage `db:"session_cookie" json:"session_cookie"`
+	Sessions              json.RawMessage `db:"sessions" json:"sessions"`
+	OIDCLogout            json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	UniversalLogin        json.RawMessage `db:"universal_login" json:"universal_login"`
+	ErrorPage             json.RawMessage `db:"error_page" json:"error_page"`
+	Flags                 json.RawMessage `db:"flags" json:"flags"`
+	Metadata              json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt             time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt             time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthTenantHost struct {
+	Host      string    `db:"host" json:"host"`
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+}
+
+type AuthTicket struct {
+	TenantID  string          `db:"tenant_id" json:"tenant_id"`
+	ID        string          `db:"id" json:"id"`
+	Hash      []byte          `db:"hash" json:"hash"`
+	Type      string          `db:"type" json:"type"`
+	UserID    string          `db:"user_id" json:"user_id"`
+	Email     *string         `db:"email" json:"email"`
+	ResultURL string          `db:"result_url" json:"result_url"`
+	ClientID  *string         `db:"client_id" json:"client_id"`
+	Options   json.RawMessage `db:"options" json:"options"`
+	CreatedAt time.Time       `db:"created_at" json:"created_at"`
+	ExpiresAt time.Time       `db:"expires_at" json:"expires_at"`
+	UsedAt    *time.Time      `db:"used_at" json:"used_at"`
 }
 
 type AuthUser struct {
@@ -173,6 +325,14 @@ type AuthUser struct {
 	AppMetadata   json.RawMessage `db:"app_metadata" json:"app_metadata"`
 	CreatedAt     time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt     time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthUserPermission struct {
+	TenantID                 string    `db:"tenant_id" json:"tenant_id"`
+	UserID                   string    `db:"user_id" json:"user_id"`
+	ResourceServerIdentifier string    `db:"resource_server_identifier" json:"resource_server_identifier"`
+	PermissionName           string    `db:"permission_name" json:"permission_name"`
+	CreatedAt                time.Time `db:"created_at" json:"created_at"`
 }
 
 type AuthUserRole struct {

@@ -25,7 +25,7 @@ func (q *Queries) DeleteTenant(ctx context.Context, id string) (int64, error) {
 
 const getTenant = `-- name: GetTenant :one
 
-select id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, flags, metadata, created_at, updated_at from auth.tenants where id = $1
+select id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, enabled_locales, default_directory, default_redirection_uri, allowed_logout_urls, session_lifetime, idle_session_lifetime, session_cookie, sessions, oidc_logout, universal_login, error_page, flags, metadata, created_at, updated_at from auth.tenants where id = $1
 `
 
 // The columns stand in the table's order, numbered, so that the parameters convert from the row.
@@ -43,6 +43,17 @@ func (q *Queries) GetTenant(ctx context.Context, id string) (AuthTenant, error) 
 		&i.SupportURL,
 		&i.PictureURL,
 		&i.Language,
+		&i.EnabledLocales,
+		&i.DefaultDirectory,
+		&i.DefaultRedirectionURI,
+		&i.AllowedLogoutURLs,
+		&i.SessionLifetime,
+		&i.IdleSessionLifetime,
+		&i.SessionCookie,
+		&i.Sessions,
+		&i.OIDCLogout,
+		&i.UniversalLogin,
+		&i.ErrorPage,
 		&i.Flags,
 		&i.Metadata,
 		&i.CreatedAt,
@@ -53,26 +64,41 @@ func (q *Queries) GetTenant(ctx context.Context, id string) (AuthTenant, error) 
 
 const insertTenant = `-- name: InsertTenant :one
 insert into auth.tenants (id, friendly_name, audience, default_audience, sender_email, sender_name, support_email,
-                          support_url, picture_url, language, flags, metadata, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-returning id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, flags, metadata, created_at, updated_at
+                          support_url, picture_url, language, enabled_locales, default_directory,
+                          default_redirection_uri, allowed_logout_urls, session_lifetime, idle_session_lifetime,
+                          session_cookie, sessions, oidc_logout, universal_login, error_page, flags, metadata,
+                          created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+        $25)
+returning id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, enabled_locales, default_directory, default_redirection_uri, allowed_logout_urls, session_lifetime, idle_session_lifetime, session_cookie, sessions, oidc_logout, universal_login, error_page, flags, metadata, created_at, updated_at
 `
 
 type InsertTenantParams struct {
-	ID              string          `db:"id" json:"id"`
-	FriendlyName    string          `db:"friendly_name" json:"friendly_name"`
-	Audience        string          `db:"audience" json:"audience"`
-	DefaultAudience string          `db:"default_audience" json:"default_audience"`
-	SenderEmail     string          `db:"sender_email" json:"sender_email"`
-	SenderName      string          `db:"sender_name" json:"sender_name"`
-	SupportEmail    string          `db:"support_email" json:"support_email"`
-	SupportURL      string          `db:"support_url" json:"support_url"`
-	PictureURL      string          `db:"picture_url" json:"picture_url"`
-	Language        string          `db:"language" json:"language"`
-	Flags           json.RawMessage `db:"flags" json:"flags"`
-	Metadata        json.RawMessage `db:"metadata" json:"metadata"`
-	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
-	UpdatedAt       time.Time       `db:"updated_at" json:"updated_at"`
+	ID                    string          `db:"id" json:"id"`
+	FriendlyName          string          `db:"friendly_name" json:"friendly_name"`
+	Audience              string          `db:"audience" json:"audience"`
+	DefaultAudience       string          `db:"default_audience" json:"default_audience"`
+	SenderEmail           string          `db:"sender_email" json:"sender_email"`
+	SenderName            string          `db:"sender_name" json:"sender_name"`
+	SupportEmail          string          `db:"support_email" json:"support_email"`
+	SupportURL            string          `db:"support_url" json:"support_url"`
+	PictureURL            string          `db:"picture_url" json:"picture_url"`
+	Language              string          `db:"language" json:"language"`
+	EnabledLocales        []string        `db:"enabled_locales" json:"enabled_locales"`
+	DefaultDirectory      string          `db:"default_directory" json:"default_directory"`
+	DefaultRedirectionURI string          `db:"default_redirection_uri" json:"default_redirection_uri"`
+	AllowedLogoutURLs     []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	SessionLifetime       float64         `db:"session_lifetime" json:"session_lifetime"`
+	IdleSessionLifetime   float64         `db:"idle_session_lifetime" json:"idle_session_lifetime"`
+	SessionCookie         json.RawMessage `db:"session_cookie" json:"session_cookie"`
+	Sessions              json.RawMessage `db:"sessions" json:"sessions"`
+	OIDCLogout            json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	UniversalLogin        json.RawMessage `db:"universal_login" json:"universal_login"`
+	ErrorPage             json.RawMessage `db:"error_page" json:"error_page"`
+	Flags                 json.RawMessage `db:"flags" json:"flags"`
+	Metadata              json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt             time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt             time.Time       `db:"updated_at" json:"updated_at"`
 }
 
 func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (AuthTenant, error) {
@@ -87,6 +113,17 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Aut
 		arg.SupportURL,
 		arg.PictureURL,
 		arg.Language,
+		arg.EnabledLocales,
+		arg.DefaultDirectory,
+		arg.DefaultRedirectionURI,
+		arg.AllowedLogoutURLs,
+		arg.SessionLifetime,
+		arg.IdleSessionLifetime,
+		arg.SessionCookie,
+		arg.Sessions,
+		arg.OIDCLogout,
+		arg.UniversalLogin,
+		arg.ErrorPage,
 		arg.Flags,
 		arg.Metadata,
 		arg.CreatedAt,
@@ -104,6 +141,17 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Aut
 		&i.SupportURL,
 		&i.PictureURL,
 		&i.Language,
+		&i.EnabledLocales,
+		&i.DefaultDirectory,
+		&i.DefaultRedirectionURI,
+		&i.AllowedLogoutURLs,
+		&i.SessionLifetime,
+		&i.IdleSessionLifetime,
+		&i.SessionCookie,
+		&i.Sessions,
+		&i.OIDCLogout,
+		&i.UniversalLogin,
+		&i.ErrorPage,
 		&i.Flags,
 		&i.Metadata,
 		&i.CreatedAt,
@@ -113,7 +161,7 @@ func (q *Queries) InsertTenant(ctx context.Context, arg InsertTenantParams) (Aut
 }
 
 const lockTenant = `-- name: LockTenant :one
-select id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, flags, metadata, created_at, updated_at from auth.tenants where id = $1 for update
+select id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, enabled_locales, default_directory, default_redirection_uri, allowed_logout_urls, session_lifetime, idle_session_lifetime, session_cookie, sessions, oidc_logout, universal_login, error_page, flags, metadata, created_at, updated_at from auth.tenants where id = $1 for update
 `
 
 func (q *Queries) LockTenant(ctx context.Context, id string) (AuthTenant, error) {
@@ -130,6 +178,17 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (AuthTenant, error)
 		&i.SupportURL,
 		&i.PictureURL,
 		&i.Language,
+		&i.EnabledLocales,
+		&i.DefaultDirectory,
+		&i.DefaultRedirectionURI,
+		&i.AllowedLogoutURLs,
+		&i.SessionLifetime,
+		&i.IdleSessionLifetime,
+		&i.SessionCookie,
+		&i.Sessions,
+		&i.OIDCLogout,
+		&i.UniversalLogin,
+		&i.ErrorPage,
 		&i.Flags,
 		&i.Metadata,
 		&i.CreatedAt,
@@ -141,27 +200,40 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (AuthTenant, error)
 const updateTenant = `-- name: UpdateTenant :one
 update auth.tenants
    set friendly_name = $2, audience = $3, default_audience = $4, sender_email = $5, sender_name = $6,
-       support_email = $7, support_url = $8, picture_url = $9, language = $10, flags = $11, metadata = $12,
-       created_at = $13, updated_at = $14
+       support_email = $7, support_url = $8, picture_url = $9, language = $10, enabled_locales = $11,
+       default_directory = $12, default_redirection_uri = $13, allowed_logout_urls = $14, session_lifetime = $15,
+       idle_session_lifetime = $16, session_cookie = $17, sessions = $18, oidc_logout = $19, universal_login = $20,
+       error_page = $21, flags = $22, metadata = $23, created_at = $24, updated_at = $25
  where id = $1
-returning id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, flags, metadata, created_at, updated_at
+returning id, friendly_name, audience, default_audience, sender_email, sender_name, support_email, support_url, picture_url, language, enabled_locales, default_directory, default_redirection_uri, allowed_logout_urls, session_lifetime, idle_session_lifetime, session_cookie, sessions, oidc_logout, universal_login, error_page, flags, metadata, created_at, updated_at
 `
 
 type UpdateTenantParams struct {
-	ID              string          `db:"id" json:"id"`
-	FriendlyName    string          `db:"friendly_name" json:"friendly_name"`
-	Audience        string          `db:"audience" json:"audience"`
-	DefaultAudience string          `db:"default_audience" json:"default_audience"`
-	SenderEmail     string          `db:"sender_email" json:"sender_email"`
-	SenderName      string          `db:"sender_name" json:"sender_name"`
-	SupportEmail    string          `db:"support_email" json:"support_email"`
-	SupportURL      string          `db:"support_url" json:"support_url"`
-	PictureURL      string          `db:"picture_url" json:"picture_url"`
-	Language        string          `db:"language" json:"language"`
-	Flags           json.RawMessage `db:"flags" json:"flags"`
-	Metadata        json.RawMessage `db:"metadata" json:"metadata"`
-	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
-	UpdatedAt       time.Time       `db:"updated_at" json:"updated_at"`
+	ID                    string          `db:"id" json:"id"`
+	FriendlyName          string          `db:"friendly_name" json:"friendly_name"`
+	Audience              string          `db:"audience" json:"audience"`
+	DefaultAudience       string          `db:"default_audience" json:"default_audience"`
+	SenderEmail           string          `db:"sender_email" json:"sender_email"`
+	SenderName            string          `db:"sender_name" json:"sender_name"`
+	SupportEmail          string          `db:"support_email" json:"support_email"`
+	SupportURL            string          `db:"support_url" json:"support_url"`
+	PictureURL            string          `db:"picture_url" json:"picture_url"`
+	Language              string          `db:"language" json:"language"`
+	EnabledLocales        []string        `db:"enabled_locales" json:"enabled_locales"`
+	DefaultDirectory      string          `db:"default_directory" json:"default_directory"`
+	DefaultRedirectionURI string          `db:"default_redirection_uri" json:"default_redirection_uri"`
+	AllowedLogoutURLs     []string        `db:"allowed_logout_urls" json:"allowed_logout_urls"`
+	SessionLifetime       float64         `db:"session_lifetime" json:"session_lifetime"`
+	IdleSessionLifetime   float64         `db:"idle_session_lifetime" json:"idle_session_lifetime"`
+	SessionCookie         json.RawMessage `db:"session_cookie" json:"session_cookie"`
+	Sessions              json.RawMessage `db:"sessions" json:"sessions"`
+	OIDCLogout            json.RawMessage `db:"oidc_logout" json:"oidc_logout"`
+	UniversalLogin        json.RawMessage `db:"universal_login" json:"universal_login"`
+	ErrorPage             json.RawMessage `db:"error_page" json:"error_page"`
+	Flags                 json.RawMessage `db:"flags" json:"flags"`
+	Metadata              json.RawMessage `db:"metadata" json:"metadata"`
+	CreatedAt             time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt             time.Time       `db:"updated_at" json:"updated_at"`
 }
 
 func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (AuthTenant, error) {
@@ -176,6 +248,17 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Aut
 		arg.SupportURL,
 		arg.PictureURL,
 		arg.Language,
+		arg.EnabledLocales,
+		arg.DefaultDirectory,
+		arg.DefaultRedirectionURI,
+		arg.AllowedLogoutURLs,
+		arg.SessionLifetime,
+		arg.IdleSessionLifetime,
+		arg.SessionCookie,
+		arg.Sessions,
+		arg.OIDCLogout,
+		arg.UniversalLogin,
+		arg.ErrorPage,
 		arg.Flags,
 		arg.Metadata,
 		arg.CreatedAt,
@@ -193,6 +276,17 @@ func (q *Queries) UpdateTenant(ctx context.Context, arg UpdateTenantParams) (Aut
 		&i.SupportURL,
 		&i.PictureURL,
 		&i.Language,
+		&i.EnabledLocales,
+		&i.DefaultDirectory,
+		&i.DefaultRedirectionURI,
+		&i.AllowedLogoutURLs,
+		&i.SessionLifetime,
+		&i.IdleSessionLifetime,
+		&i.SessionCookie,
+		&i.Sessions,
+		&i.OIDCLogout,
+		&i.UniversalLogin,
+		&i.ErrorPage,
 		&i.Flags,
 		&i.Metadata,
 		&i.CreatedAt,

@@ -183,6 +183,25 @@ func (q *Queries) InsertUser(ctx context.Context, arg InsertUserParams) (AuthUse
 	return i, err
 }
 
+const linkUsers = `-- name: LinkUsers :execrows
+update auth.users set linked_to = $3::text, updated_at = $2
+ where tenant_id = $1 and (user_id = $4::text or linked_to = $4::text)
+`
+
+// The links stay one hop deep: what was linked to the secondary is linked to the primary.
+func (q *Queries) LinkUsers(ctx context.Context, tenantID string, updatedAt time.Time, primaryID string, secondaryID string) (int64, error) {
+	result, err := q.db.Exec(ctx, linkUsers,
+		tenantID,
+		updatedAt,
+		primaryID,
+		secondaryID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const listIdentities = `-- name: ListIdentities :many
 select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users
  where tenant_id = $1 and (user_id = $2 or linked_to = $2)
@@ -241,6 +260,72 @@ func (q *Queries) ListIdentities(ctx context.Context, tenantID string, userID st
 	return items, nil
 }
 
+const listUsersByEmail = `-- name: ListUsersByEmail :many
+select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users where tenant_id = $1 and lower(email) = lower($2::text) order by created_at, user_id
+`
+
+func (q *Queries) ListUsersByEmail(ctx context.Context, tenantID string, email string) ([]AuthUser, error) {
+	rows, err := q.db.Query(ctx, listUsersByEmail, tenantID, email)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuthUser
+	for rows.Next() {
+		var i AuthUser
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.UserID,
+			&i.Email,
+			&i.EmailVerified,
+			&i.Username,
+			&i.PhoneNumber,
+			&i.PhoneVerified,
+			&i.Name,
+			&i.GivenName,
+			&i.FamilyName,
+			&i.MiddleName,
+			&i.Nickname,
+			&i.Picture,
+			&i.Profile,
+			&i.Website,
+			&i.Gender,
+			&i.Birthdate,
+			&i.Zoneinfo,
+			&i.Locale,
+			&i.Address,
+			&i.Provider,
+			&i.Connection,
+			&i.IsSocial,
+			&i.ProfileData,
+			&i.LinkedTo,
+			&i.Blocked,
+			&i.Multifactor,
+			&i.UserMetadata,
+			&i.AppMetadata,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockEmail = `-- name: LockEmail :exec
+select pg_advisory_xact_lock(hashtextextended('latchkey.email/' || $1::text || '/' || lower($2::text), 0))
+`
+
+// Whoever links by a tenant's e-mail address holds its lock.
+func (q *Queries) LockEmail(ctx context.Context, tenantID string, email string) error {
+	_, err := q.db.Exec(ctx, lockEmail, tenantID, email)
+	return err
+}
+
 const lockUser = `-- name: LockUser :one
 select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users where tenant_id = $1 and user_id = $2 for update
 `
@@ -282,6 +367,24 @@ func (q *Queries) LockUser(ctx context.Context, tenantID string, userID string) 
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const unlinkUser = `-- name: UnlinkUser :execrows
+update auth.users set linked_to = null, updated_at = $2
+ where tenant_id = $1 and user_id = $3::text and linked_to = $4::text
+`
+
+func (q *Queries) UnlinkUser(ctx context.Context, tenantID string, updatedAt time.Time, secondaryID string, primaryID string) (int64, error) {
+	result, err := q.db.Exec(ctx, unlinkUser,
+		tenantID,
+		updatedAt,
+		secondaryID,
+		primaryID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const updateUser = `-- name: UpdateUser :one
