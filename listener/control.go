@@ -197,7 +197,7 @@ func (t *term) readAsked(ctx context.Context) error {
 		if sub == nil {
 			continue // of a hook that this process doesn't have
 		}
-		p := &parked{seq: a.seq, attempt: a.attempt, entities: a.entities, written: true}
+		p := &parked{seq: a.seq, attempt: a.attempt, entities: a.entities, written: true, asked: true}
 		if g := sub.revive(p, a.status == "discarded"); g != nil {
 			t.retries.push(sub, g, time.Now())
 		}

@@ -34,3 +34,14 @@ func (l *Listener) SetTablesEvery(every time.Duration) { l.timing.tables = every
 
 // Wait is how long to wait after the attempt-th failure.
 func (r Retry) Wait(attempt int) time.Duration { return r.wait(attempt) }
+
+// WebhooksInMemory is how many deliveries of webhooks are dispatched and not recorded.
+func (l *Listener) WebhooksInMemory() int {
+	t := l.term.Load()
+	if t == nil {
+		return 0
+	}
+	t.settler.mu.Lock()
+	defer t.settler.mu.Unlock()
+	return t.settler.webhooks
+}

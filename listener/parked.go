@@ -32,6 +32,7 @@ type parked struct {
 	due      time.Time
 	dead     bool
 	written  bool // the row is known to be durable
+	asked    bool // an operator has asked for another attempt
 }
 
 func (g *group) resolve() *group {
@@ -91,7 +92,7 @@ func (sub *subscription) join(p *parked) *group {
 		}
 	}
 	g.queue = append(g.queue, p)
-	sub.waiting++
+	sub.waiting.Add(1)
 	slices.SortStableFunc(g.queue, func(a, b *parked) int { return int(a.seq - b.seq) })
 	return g
 }
@@ -113,10 +114,10 @@ func (sub *subscription) revive(p *parked, discarded bool) *group {
 			return nil
 		case discarded:
 			g.queue = slices.Delete(g.queue, i, i+1)
-			sub.waiting--
+			sub.waiting.Add(-1)
 			sub.free(g)
 		default:
-			g.queue[i].dead, g.queue[i].due = false, time.Time{}
+			g.queue[i].dead, g.queue[i].due, g.queue[i].asked = false, time.Time{}, true
 		}
 		return g
 	}
@@ -161,7 +162,7 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 	switch {
 	case r.Err == nil, r.Dead && sub.passDead():
 		g.queue = slices.DeleteFunc(g.queue, func(q *parked) bool { return q == p })
-		sub.waiting--
+		sub.waiting.Add(-1)
 	default:
 		p.dead, p.due = r.Dead, r.Retry
 	}
@@ -170,11 +171,7 @@ func (sub *subscription) tried(g *group, p *parked, r Run) (more bool) {
 }
 
 // aside is how many deliveries wait for another attempt, or behind one that does.
-func (sub *subscription) aside() int {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	return sub.waiting
-}
+func (sub *subscription) aside() int { return int(sub.waiting.Load()) }
 
 // suspected reports whether the group may hold what ended the process.
 func (sub *subscription) suspected(g *group) bool {

@@ -89,8 +89,11 @@ func (t *term) retainOnce(ctx context.Context) error {
 			}
 			return t.keepEvents(ctx, tx, upTo)
 		})
-		if err != nil || upTo == 0 {
+		if err != nil {
 			return err
+		}
+		if upTo == 0 {
+			break
 		}
 		if err := t.forget(ctx, upTo); err != nil {
 			return err
@@ -177,11 +180,13 @@ func (t *term) forget(ctx context.Context, upTo int64) error {
 	return nil
 }
 
-// forgetSettled removes records of deliveries and runs that ended before the retention began.
+// forgetSettled removes records of deliveries and runs that ended before the retention began. Those of events that the log still
+// has are not looked at: all of a webhook's have a row, and few are to go at a time.
 func (t *term) forgetSettled(ctx context.Context) error {
 	q := t.fenced()
-	q.Queue(`delete from latchkey.deliveries d using latchkey.subscriptions s where s.group_name = $1 and d.subscription_id = s.id
-		and d.status in ('done', 'discarded') and d.updated_at < now() - $2::interval and d.seq <= s.cursor_seq`, t.cfg.Group, t.cfg.Retention)
+	q.Queue(`delete from latchkey.deliveries d using latchkey.subscriptions s, latchkey.position p where s.group_name = $1 and p.group_name = $1 and d.subscription_id = s.id
+		and d.seq <= case s.kind when 'backfill' then s.cursor_seq else least(s.cursor_seq, p.first_seq - 1) end
+		and d.status in ('done', 'discarded') and d.updated_at < now() - $2::interval`, t.cfg.Group, t.cfg.Retention)
 	q.Queue(`delete from latchkey.subscriptions s where s.group_name = $1 and s.status = 'done' and s.finished_at < now() - $2::interval
 		and not exists (select from latchkey.deliveries d where d.subscription_id = s.id and d.status in ('running', 'retry', 'held', 'dead'))`, t.cfg.Group, t.cfg.Retention)
 	if err := t.pool.SendBatch(ctx, q).Close(); err != nil {

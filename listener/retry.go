@@ -51,7 +51,7 @@ func (r *retries) run(ctx context.Context, lanes []*lane) error {
 	defer timer.Stop()
 	for n := 0; ; {
 		due, wait := r.take()
-		for _, d := range due {
+		for _, d := range due { // without the lock: a queue may put off what it is given
 			switch {
 			case d.sub.webhook != nil:
 				d.sub.webhook.retry(d.g)

@@ -51,7 +51,25 @@ func (l *Listener) checkServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("check privileges: %w", err)
 	}
-	return l.checkSchema(ctx)
+	if err := l.checkSchema(ctx); err != nil || l.cfg.Webhooks == nil {
+		return err
+	}
+	return l.checkWebhookRights(ctx)
+}
+
+// checkWebhookRights stops where the role can't do what webhooks take: read the hooks, switch one off, write the log.
+func (l *Listener) checkWebhookRights(ctx context.Context) error {
+	var missing []string
+	err := l.pool.QueryRow(ctx, `select coalesce(array_agg(t || ' ' || p), '{}') from (values ('auth.hooks', 'SELECT'), ('auth.hooks', 'UPDATE'), ('auth.hook_secrets', 'SELECT'), ('auth.logs', 'INSERT')) n (t, p)
+		where not has_schema_privilege('auth', 'USAGE') or not has_table_privilege(t, p)`).Scan(&missing)
+	if err != nil {
+		return fmt.Errorf("check privileges: %w", err)
+	}
+	if len(missing) > 0 {
+		return stop(nil, "grant usage on schema auth, select and update on auth.hooks, select on auth.hook_secrets, insert on auth.logs, to the role of Config.DatabaseURL, or open the listener without Config.Webhooks",
+			"the role lacks privileges on what webhooks need: %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // checkSchema stops beside a schema that another version of the program made.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-dev/latchkey/listener"
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // A role that lacks something is told what, and with all that it was told to get, it works.
@@ -45,6 +46,31 @@ func TestStopAtARoleWithoutRights(t *testing.T) {
 	r.requireEvents("roles insert a")
 	r.requireSound()
 	n.stop()
+}
+
+// Webhooks need what hooks in Go don't: a role that lacks it is told before anything waits for it.
+func TestStopAtARoleWithoutWebhookRights(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start().stop() // as the owner of all, who publishes the tables
+	role := "role_of_" + r.name
+	r.exec(`create role ` + role + ` login replication password 'secret'`)
+	t.Cleanup(func() { r.exec(`drop owned by ` + role); r.exec(`drop role ` + role) })
+	r.exec(`grant usage on schema latchkey, auth to ` + role)
+	r.exec(`grant select, insert, update, delete on all tables in schema latchkey to ` + role)
+	r.exec(`grant execute on function latchkey.make_partition, latchkey.drop_partition to ` + role)
+	r.exec(`grant select on public.latchkey_migrations to ` + role)
+	s, err := sender.New(sender.Config{Tables: r.reg.Tables()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	as := with(func(c *listener.Config) { c.DatabaseURL, c.Webhooks = asRole(t, r.url, role, "secret"), s })
+	requireStop(t, r.refused(as), "auth.hooks SELECT", "auth.hooks UPDATE", "auth.hook_secrets SELECT", "auth.logs INSERT", "without Config.Webhooks")
+	r.exec(`grant select, update on auth.hooks to ` + role)
+	r.exec(`grant select on auth.hook_secrets to ` + role)
+	r.exec(`grant insert on auth.logs to ` + role)
+	r.start(as).stop()
 }
 
 // Replication may have a role of its own.

@@ -58,7 +58,7 @@ type subscription struct {
 
 	mu      sync.Mutex
 	parked  map[string]*group // by entity
-	waiting int               // deliveries in the groups
+	waiting atomic.Int64      // deliveries in the groups; read without mu, which is taken before the settler's
 }
 
 // ordinary reports whether it is a hook's ordinary run, and goes on.

@@ -44,6 +44,7 @@ type term struct {
 	retryLanes    []*lane
 
 	webhooks map[string]*sender.Hook // by webhook/<tenant>/<id>; of control's goroutine
+	readings atomic.Int64            // how often they were read
 	requests atomic.Int64            // of webhooks that are under way
 	lease    atomic.Pointer[time.Time]
 

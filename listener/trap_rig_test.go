@@ -125,7 +125,7 @@ func (r *rig) open(options ...option) (*node, error) {
 		<-n.done
 		n.l.Close()
 		if r.t.Failed() {
-			r.t.Logf("a listener said:\n%s", n.log)
+			r.t.Logf("a listener said:\n%s\nand ended with: %v", n.log, n.err)
 		}
 	})
 	return n, nil

@@ -15,18 +15,18 @@ import (
 
 // WebhookDelivery is one event for one webhook. All of them have a row.
 type WebhookDelivery struct {
-	HookID    string
-	Run       int64 // 0, or the number of the replay or backfill
-	Seq       int64
-	Kind      string // of the run: live, replay or backfill
-	Status    string
-	Attempt   int
-	Next      *time.Time
-	LastError string
-	EventID   string // as receivers know it; empty before the first attempt
-	Attempts  []WebhookAttempt
-	Created   time.Time
-	Updated   time.Time
+	HookID    string           `json:"hook_id"`
+	Run       int64            `json:"run"` // 0, or the number of the replay or backfill
+	Seq       int64            `json:"seq"`
+	Kind      string           `json:"kind"` // of the run: live, replay or backfill
+	Status    string           `json:"status"`
+	Attempt   int              `json:"attempt"`
+	Next      *time.Time       `json:"next_attempt_at,omitempty"`
+	LastError string           `json:"last_error,omitempty"`
+	EventID   string           `json:"event_id,omitempty"` // as receivers know it; empty before the first attempt
+	Attempts  []WebhookAttempt `json:"attempts"`
+	Created   time.Time        `json:"created_at"`
+	Updated   time.Time        `json:"updated_at"`
 }
 
 // WebhookAttempt is what came of one attempt; the last ones are kept.

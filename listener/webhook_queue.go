@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,9 @@ const (
 	asideMost   = 10_000 // deliveries of one webhook that wait for another attempt; then it is given no more new ones
 	requestMost = 64     // requests of one webhook at once
 	requestsAll = 1024   // of all: the nearer, the fewer each may have, down to one
+
+	// askAgain is how long a queue waits at most until it asks the endpoint again: another hook's probe may have been answered.
+	askAgain = 5 * time.Second
 )
 
 // message is an event for a webhook.
@@ -47,19 +51,31 @@ type webhookQueue struct {
 	turn     bool                  // where there are both: it is due's
 	running  int
 	until    time.Time // before it no request may go, and a wake-up is arranged
-	shut     bool      // its receiver wants no more; until the hook is read again
+	shut     int64     // no request goes until the hooks are read for more than so many times; 0: none is kept back
+	closing  bool      // the hook is about to be disabled
 }
 
 func newWebhookQueue(t *term, sub *subscription, hook *sender.Hook) *webhookQueue {
 	q := &webhookQueue{t: t, sub: sub, room: make(chan struct{}, 1), entities: map[string][]*message{}}
 	q.hook.Store(hook)
+	if hook.Status != sender.StatusActive {
+		q.shut = never
+	}
 	return q
 }
+
+// never is for what is shut until its hook is active again.
+const never = math.MaxInt64
 
 // isFor reports whether the webhook wants an event.
 func (q *webhookQueue) isFor(ev *hooks.Event) bool {
 	hook := q.hook.Load()
-	return ev.TenantID == hook.TenantID && hook.Wants(ev)
+	return ev.TenantID == hook.TenantID && !q.tooEarly(hook, ev) && hook.Wants(ev)
+}
+
+// tooEarly reports whether an event committed before the hook was made or last switched on. Whoever replays it means it.
+func (q *webhookQueue) tooEarly(hook *sender.Hook, ev *hooks.Event) bool {
+	return q.sub.kind == kindLive && ev.CommitLSN < hook.Start
 }
 
 // tables are those whose events it may want.
@@ -101,28 +117,40 @@ func (q *webhookQueue) retry(g *group) {
 	q.next()
 }
 
-// change takes the hook as it is now.
-func (q *webhookQueue) change(hook *sender.Hook) {
+// change takes the hook as the reading-th reading of the hooks found it.
+func (q *webhookQueue) change(hook *sender.Hook, reading int64) {
 	q.hook.Store(hook)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.shut, q.until = false, time.Time{}
+	q.until = time.Time{}
+	switch {
+	case hook.Status != sender.StatusActive:
+		q.shut = never
+	case reading > q.shut || q.shut == never && !q.closing:
+		q.shut = 0
+	}
 	q.next()
 }
 
-// close sends no more until the hook is read again.
-func (q *webhookQueue) close() {
+// close sends no more until the hook is found active by a reading that began after disable was done: one that began before may
+// have found it so still.
+func (q *webhookQueue) close(disable func() error) error {
+	q.mu.Lock()
+	q.shut, q.closing = never, true
+	q.mu.Unlock()
+	err := disable()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.shut = true
+	q.shut, q.closing = q.t.readings.Load(), false
+	return err
 }
 
 // next begins as many requests as may go now. The caller holds mu.
 func (q *webhookQueue) next() {
-	for !q.shut && !q.t.isStopping() {
+	for (q.shut == 0 || q.sub.isPaused()) && !q.t.isStopping() {
 		hook := q.hook.Load()
 		m := q.nextMessage(hook)
-		if m == nil && (len(q.due) == 0 || q.sub.isPaused() || !hook.Enabled) {
+		if m == nil && (len(q.due) == 0 || q.sub.isPaused()) {
 			return
 		}
 		if q.running >= q.t.requestShare() || time.Now().Before(q.until) {
@@ -130,11 +158,11 @@ func (q *webhookQueue) next() {
 		}
 		pass, wait := q.t.l.endpoints.Enter(hook.TenantID, hook.URL, hook.Limit)
 		if wait > 0 {
-			q.until = time.Now().Add(wait)
+			q.until = time.Now().Add(min(wait, askAgain))
 			q.t.retries.push(q.sub, nil, q.until)
 			return
 		}
-		if len(q.due) > 0 && (m == nil || q.turn) && hook.Enabled {
+		if len(q.due) > 0 && (m == nil || q.turn) {
 			g := q.due[0]
 			q.due = q.due[1:]
 			q.turn = false
@@ -204,7 +232,7 @@ func (q *webhookQueue) begin(request func(ctx, sendCtx context.Context) error) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.running--
-		if err == nil {
+		if q.until = (time.Time{}); err == nil { // it may have closed the breaker
 			q.next()
 		}
 		return err
@@ -236,7 +264,7 @@ func (d *dispatcher) handWebhooks(events []*hooks.Event) {
 		for _, sub := range d.webhooks[tenantTable{ev.TenantID, ev.Table}] {
 			switch {
 			case !sub.wants(ev):
-			case !s.hasRoom(sub, queueMost):
+			case !s.hasRoom(sub, queueMost) || sub.aside() >= asideMost:
 				d.detach(sub, ev.Seq-1)
 				behind = append(behind, sub)
 			default:
@@ -274,7 +302,7 @@ func (d *dispatcher) handWebhook(sub *subscription, events []*hooks.Event) {
 
 // waitQueue waits until a webhook's queue has room for a portion of events.
 func (t *term) waitQueue(ctx context.Context, sub *subscription) error {
-	for {
+	for !sub.isPaused() {
 		t.settler.mu.Lock()
 		room := t.settler.hasRoom(sub, queueMost/2)
 		t.settler.mu.Unlock()
@@ -288,4 +316,5 @@ func (t *term) waitQueue(ctx context.Context, sub *subscription) error {
 			return context.Cause(ctx)
 		}
 	}
+	return nil // the caller looks once more
 }

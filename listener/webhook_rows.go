@@ -3,6 +3,7 @@ package listener
 import (
 	"crypto/rand"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,14 +13,21 @@ import (
 
 // queueSent writes what came of attempts: the deliveries' rows, many at a time, and a line each in the tenant's log.
 func queueSent(q *pgx.Batch, arrived []outcome) {
-	var first, later sentRows
+	var first sentRows
+	var later []sentRows // an UPDATE changes a row once, so what comes twice for a delivery goes into the next
 	var lines logRows
+	tries := map[deliveryID]int{}
 	for _, o := range arrived {
 		switch o.kind {
 		case posted:
 			first.add(o)
 		case retried:
-			later.add(o)
+			id := deliveryID{o.sub.id, o.seq}
+			if tries[id] == len(later) {
+				later = append(later, sentRows{})
+			}
+			later[tries[id]].add(o)
+			tries[id]++
 		default:
 			continue
 		}
@@ -30,11 +38,11 @@ func queueSent(q *pgx.Batch, arrived []outcome) {
 			select s, q, array_remove(array[e, f], null), st, 1, n, er, ev, jsonb_build_array(a::jsonb)
 			from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[]) as x (s, q, e, f, st, n, er, ev, a)`, first.args()...)
 	}
-	if len(later.seqs) > 0 {
+	for _, rows := range later {
 		q.Queue(`update latchkey.deliveries d set status = st, attempt = d.attempt + 1, next_attempt_at = n, last_error = coalesce(er, d.last_error), event_id = ev, asked_at = null, updated_at = now(),
 				attempts = case when jsonb_array_length(coalesce(d.attempts, '[]')) < 20 then coalesce(d.attempts, '[]') else d.attempts - 0 end || jsonb_build_array(a::jsonb)
 			from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[]) as x (s, q, e, f, st, n, er, ev, a)
-			where d.subscription_id = s and d.seq = q and d.status in ('retry', 'held', 'running')`, later.args()...)
+			where d.subscription_id = s and d.seq = q and d.status in ('retry', 'held', 'running')`, rows.args()...)
 	}
 	if len(lines.ids) > 0 {
 		q.Queue(`insert into auth.logs (tenant_id, log_id, type, date, description, user_id, ip, user_agent, client_id, details)
@@ -42,6 +50,9 @@ func queueSent(q *pgx.Batch, arrived []outcome) {
 			from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) as x (t, i, ty, d, de, u, ip, ua, c, de2)`, lines.args()...)
 	}
 }
+
+// deliveryID is a delivery's key.
+type deliveryID struct{ subscription, seq int64 }
 
 // sentRows are columns for unnest.
 type sentRows struct {
@@ -99,7 +110,7 @@ func (r *logRows) add(s *sent) {
 	if err != nil {
 		details = []byte("{}") // strings and numbers always marshal
 	}
-	r.tenants, r.ids, r.types = append(r.tenants, s.hook.TenantID), append(r.ids, newLogID()), append(r.types, kind)
+	r.tenants, r.ids, r.types = append(r.tenants, s.hook.TenantID), append(r.ids, newLogID(s.run.Began)), append(r.types, kind)
 	r.dates, r.descriptions = append(r.dates, s.run.Began), append(r.descriptions, description)
 	r.users = append(r.users, userOf(s))
 	r.ips, r.agents, r.client = append(r.ips, s.stamp.IP), append(r.agents, s.stamp.UserAgent), append(r.client, s.stamp.ClientID)
@@ -138,8 +149,11 @@ func userOf(s *sent) string {
 	return string(user)
 }
 
-// newLogID is log_ and 26 letters and digits.
-func newLogID() string { return "log_" + rand.Text() }
+// newLogID is log_ and 26 letters and digits that grow with time, so that what is written together lies together in the index.
+func newLogID(at time.Time) string {
+	text := strconv.FormatInt(at.UnixMicro(), 36) // 10 digits until 2085
+	return "log_" + text + rand.Text()[:16]
+}
 
 // shortText keeps a description to a line.
 func shortText(text string) string {

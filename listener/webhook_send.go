@@ -22,15 +22,18 @@ func (q *webhookQueue) send(ctx, sendCtx context.Context, m *message, pass webho
 	if err != nil || s == nil {
 		return err
 	}
+	var failed *group
 	if r.Err != nil && !r.Dead { // before the entity's next one is looked at
 		p := &parked{seq: m.ev.Seq, attempt: 1, entities: m.entities, due: r.Retry}
 		if q.sub.aside() < asideMost/10 {
 			p.ev = m.ev // saves reading it again, as long as they are few
 		}
-		g := q.sub.park(p)
-		q.t.retries.push(q.sub, g, r.Retry)
+		failed = q.sub.park(p)
 	}
-	q.t.settler.record([]outcome{{sub: q.sub, seq: m.ev.Seq, kind: posted, sent: s}})
+	q.t.settler.record([]outcome{{sub: q.sub, seq: m.ev.Seq, kind: posted, sent: s}}) // before what comes of the next attempt
+	if failed != nil {
+		q.t.retries.push(q.sub, failed, r.Retry)
+	}
 	q.mu.Lock()
 	q.drop(m)
 	q.mu.Unlock()
@@ -52,6 +55,10 @@ func (q *webhookQueue) sendAgain(ctx, sendCtx context.Context, g *group, p *park
 		}
 	}
 	p.written = true
+	if hook := q.hook.Load(); !hook.Enabled || q.tooEarly(hook, ev) && !p.asked {
+		pass.Cancel()
+		return q.passOver(ctx, g, p)
+	}
 	s, r, err := q.request(ctx, sendCtx, ev, webhook.NewBodies(ev), p.attempt+1, pass)
 	if err != nil || s == nil {
 		return err
@@ -59,6 +66,23 @@ func (q *webhookQueue) sendAgain(ctx, sendCtx context.Context, g *group, p *park
 	p.attempt++
 	q.t.settler.record([]outcome{{sub: q.sub, seq: p.seq, kind: retried, sent: s}})
 	if q.sub.tried(g, p, r) {
+		q.t.retries.push(q.sub, g, time.Now())
+	}
+	return nil
+}
+
+// passOver gives up what waits of a hook that was switched off, or is another since: it begins with what commits from then on.
+func (q *webhookQueue) passOver(ctx context.Context, g *group, p *parked) error {
+	if err := q.t.settler.sync(ctx); err != nil { // its row may not be written yet
+		return err
+	}
+	b := q.t.fenced()
+	b.Queue(`update latchkey.deliveries set status = 'discarded', next_attempt_at = null, asked_at = null, updated_at = now()
+		where subscription_id = $1 and seq = $2 and status in ('retry', 'held')`, q.sub.id, p.seq)
+	if err := q.t.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("pass over delivery %d: %w", p.seq, lostOr(err))
+	}
+	if q.sub.tried(g, p, Run{}) {
 		q.t.retries.push(q.sub, g, time.Now())
 	}
 	return nil
@@ -79,7 +103,7 @@ func (q *webhookQueue) request(ctx, sendCtx context.Context, ev *hooks.Event, bo
 		endSpan(d.span, err)
 		return nil, r, err
 	}
-	if sendCtx.Err() != nil && errors.Is(answer.Err, context.Canceled) {
+	if sendCtx.Err() != nil && answer.Code == 0 && answer.Err != nil {
 		pass.Cancel()
 		endSpan(d.span, answer.Err)
 		return nil, r, nil
@@ -159,10 +183,11 @@ func (q *webhookQueue) judged(ctx context.Context, hook *sender.Hook, v webhook.
 
 // switchOff disables a hook. Its deliveries wait until someone enables it.
 func (q *webhookQueue) switchOff(ctx context.Context, hook *sender.Hook, reason string) error {
-	q.close()
-	b := q.t.fenced()
-	b.Queue(`update auth.hooks set status = 'disabled', status_reason = $3, updated_at = now() where tenant_id = $1 and hook_id = $2 and status = 'active'`, hook.TenantID, hook.ID, reason)
-	if err := q.t.pool.SendBatch(ctx, b).Close(); err != nil {
+	if err := q.close(func() error {
+		b := q.t.fenced()
+		b.Queue(`update auth.hooks set status = 'disabled', status_reason = $3, updated_at = now() where tenant_id = $1 and hook_id = $2 and status = 'active'`, hook.TenantID, hook.ID, reason)
+		return q.t.pool.SendBatch(ctx, b).Close()
+	}); err != nil {
 		return fmt.Errorf("switch hook %s off: %w", hook.ID, lostOr(err))
 	}
 	q.t.log.WarnContext(ctx, "a webhook is switched off", "tenant", hook.TenantID, "hook", hook.ID, "reason", reason)

@@ -32,6 +32,7 @@ func (t *term) readWebhooks(ctx context.Context) error {
 	if _, err := t.pool.Exec(ctx, `delete from latchkey.hook_changes where group_name = $1`, t.cfg.Group); err != nil {
 		return fmt.Errorf("read the changes of hooks: %w", err)
 	}
+	t.readings.Add(1)
 	loaded, err := t.cfg.Webhooks.Load(ctx, t.pool)
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func (t *term) changeWebhooks() {
 		if live { // it may want other tables now
 			t.dispatch.remove(sub)
 		}
-		sub.webhook.change(hook)
+		sub.webhook.change(hook, t.readings.Load())
 		if live {
 			t.dispatch.add(sub)
 		}
@@ -105,7 +106,7 @@ func (t *term) endWebhook(sub *subscription) {
 		t.subscriptions = slices.DeleteFunc(slices.Clone(t.subscriptions), func(s *subscription) bool { return s == sub })
 		t.settler.mu.Unlock()
 		q := t.fenced()
-		q.Queue(`delete from latchkey.subscriptions where id = $1`, sub.id)
+		q.Queue(`delete from latchkey.subscriptions where id = $1 or (group_name, table_name, hook) = ($2, $3, $4) and status = 'done'`, sub.id, t.cfg.Group, sub.table, sub.name)
 		q.Queue(`insert into latchkey.hook_changes (group_name) values ($1)`, t.cfg.Group) // a new hook may have its id
 		if err := t.pool.SendBatch(ctx, q).Close(); err != nil {
 			return fmt.Errorf("remove the subscription of hook %s: %w", sub.name, lostOr(err))

@@ -26,11 +26,15 @@ type cli struct {
 	Skip    skipCommand    `cmd:"" help:"Pass over one transaction that can't be read, after a stop that named this command."`
 
 	Deliveries deliveriesCommand `cmd:"" help:"Look at what failed; retry or discard dead letters."`
-	Pause      pauseCommand      `cmd:"" help:"Pause a hook; the log is kept for it."`
+	Pause      pauseCommand      `cmd:"" help:"Pause a hook; the log is kept for it. A webhook is webhook/TENANT/ID."`
 	Resume     resumeCommand     `cmd:"" help:"Let a paused hook go on where it was."`
 	Replay     replayCommand     `cmd:"" help:"Give a stretch of the log to a hook once more."`
 	Backfill   backfillCommand   `cmd:"" help:"Give the rows that a table has now to a hook, as inserts."`
 	Runs       runsCommand       `cmd:"" help:"List replays and backfills."`
+
+	Hooks        hooksCommand        `cmd:"" help:"Webhooks and other hooks that tenants keep as data: make, look at, pause, try, send again."`
+	FailedEvents failedEventsCommand `cmd:"" help:"Look at what a tenant's webhooks didn't get; retry what is dead."`
+	Events       eventsCommand       `cmd:"" help:"Print a tenant's committed changes, in order, as its webhooks get them."`
 
 	Token  tokenCommand  `cmd:"" help:"Print a token for the management API."`
 	Keys   keysCommand   `cmd:"" help:"List and rotate the keys that sign tokens."`

@@ -209,7 +209,7 @@ func (d *database) operate(ctx context.Context, fn func(*listener.Operator, *pgx
 }
 
 // whenOwned says when something takes effect, where that is not at once.
-func (d *database) whenOwned(ctx context.Context, conn *pgx.Conn) string {
+func (d *database) whenOwned(ctx context.Context, conn listener.Querier) string {
 	if s, err := listener.ReadStatus(ctx, conn, d.Group); err == nil && s.Owner == "" {
 		return ", as soon as a listener runs: there is none at the moment"
 	}

@@ -17,7 +17,13 @@ import (
 
 // replayCommand gives a stretch of the log to a hook once more.
 type replayCommand struct {
+	stretch `embed:""`
+
 	Hook string `arg:"" placeholder:"[TABLE/]NAME" help:"The hook."`
+}
+
+// stretch are the flags of replays.
+type stretch struct {
 	From string `placeholder:"SEQ|TIME" help:"The first event: its number, or a time such as 2026-01-31T09:00:00Z or 2h (ago). Default: the first that the log still has."`
 	To   string `placeholder:"SEQ|TIME" help:"The last event, likewise. Default: the last that is stored now."`
 	Wait bool   `negatable:"" default:"true" help:"Wait until it is done, and show how far it is."`
@@ -25,22 +31,27 @@ type replayCommand struct {
 
 // Run begins a replay.
 func (r *replayCommand) Run(ctx context.Context, stdout io.Writer, d *database) error {
-	from, err := point("from", r.From)
-	if err != nil {
-		return err
-	}
-	to, err := point("to", r.To)
-	if err != nil {
-		return err
-	}
 	return d.operate(ctx, func(op *listener.Operator, conn *pgx.Conn) error {
-		run, err := op.Replay(ctx, listener.ReplayRequest{Hook: listener.HookRef(r.Hook), From: from, To: to})
+		run, err := r.begin(ctx, op, listener.HookRef(r.Hook))
 		if err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintf(stdout, "run %d of hook %s/%s replays events %d to %d%s\n", run.Run, run.Table, run.Hook, run.From, run.To, d.whenOwned(ctx, conn))
 		return follow(ctx, stdout, op, run, r.Wait)
 	})
+}
+
+// begin begins a replay of the stretch.
+func (s *stretch) begin(ctx context.Context, op *listener.Operator, hook listener.HookRef) (listener.HookRun, error) {
+	from, err := point("from", s.From)
+	if err != nil {
+		return listener.HookRun{}, err
+	}
+	to, err := point("to", s.To)
+	if err != nil {
+		return listener.HookRun{}, err
+	}
+	return op.Replay(ctx, listener.ReplayRequest{Hook: hook, From: from, To: to})
 }
 
 // point reads where a replay begins or ends.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/internal/seal"
 	"github.com/latchkey-dev/latchkey/internal/token"
+	"github.com/latchkey-dev/latchkey/listener"
 )
 
 // commandLine is who the tokens that the command line makes speak for.
@@ -40,6 +41,21 @@ func (i issuing) config(conn token.Database, keys *seal.Keys, fallback string) t
 		url += "/"
 	}
 	return token.Config{Database: conn, Keys: keys, Issuer: url, Audience: i.Audience}
+}
+
+// find fills in the issuer of a server on its private Postgres; elsewhere it has to be given.
+func (i *issuing) find(d *database) error {
+	if i.Issuer == "" && d.private {
+		url, err := os.ReadFile(d.issuerFile())
+		if err != nil {
+			return err
+		}
+		i.Issuer = string(url)
+	}
+	if i.Issuer == "" {
+		return errors.New("no issuer: give --issuer (or LATCHKEY_ISSUER) as `latchkey serve` has it, which is http://ADDR/ unless it was told another")
+	}
+	return nil
 }
 
 // issuerFile is where a server on its private Postgres leaves its issuer for `latchkey token`, while it runs.
@@ -83,15 +99,8 @@ func (t *tokenCommand) Run(ctx context.Context, stdout io.Writer, d *database) e
 	if err := d.need(); err != nil {
 		return err
 	}
-	if t.Issuer == "" && d.private {
-		url, err := os.ReadFile(d.issuerFile())
-		if err != nil {
-			return err
-		}
-		t.Issuer = string(url)
-	}
-	if t.Issuer == "" {
-		return errors.New("no issuer: give --issuer (or LATCHKEY_ISSUER) as `latchkey serve` has it, which is http://ADDR/ unless it was told another")
+	if err := t.find(d); err != nil {
+		return err
 	}
 	return d.withIssuer(ctx, t.issuing, func(o opened) error {
 		if t.Tenant == "*" {
@@ -111,7 +120,7 @@ func (t *tokenCommand) Run(ctx context.Context, stdout io.Writer, d *database) e
 }
 
 // requireTenant makes a slip of the pen an error here, and not a list without entries there.
-func requireTenant(ctx context.Context, conn *pgx.Conn, tenant string) error {
+func requireTenant(ctx context.Context, conn listener.Querier, tenant string) error {
 	if tenant == "" {
 		return nil
 	}

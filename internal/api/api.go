@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
@@ -18,14 +19,14 @@ import (
 // Config is what the API is made of. All of it is needed, but for Group, Trier and Logger.
 type Config struct {
 	Store    *db.Store
-	Conn     listener.Conn // what the feed and the deliveries are read through
-	Group    string        // the listeners' group, whose log the feed is; empty: default
-	Tokens   Tokens
-	Audience string         // that tokens must be meant for
-	Seal     Sealer         // for the secrets of webhooks
-	Guard    *webhook.Guard // where webhooks may go
-	Tables   []string       // the hooked ones, of which there may be triggers: db.Hooks.Tables
-	Trier    Trier          // nil: no test deliveries
+	Conn     listener.Conn     // what the feed and the deliveries are read through
+	Group    string            // the listeners' group, whose log the feed is; empty: default
+	Tokens   Tokens            // makes and checks bearer tokens
+	Audience string            // that tokens must be meant for
+	Seal     tenanthook.Sealer // for the secrets of webhooks
+	Guard    *webhook.Guard    // where webhooks may go
+	Tables   []string          // the hooked ones, of which there may be triggers: db.Hooks.Tables
+	Trier    Trier             // nil: no test deliveries
 	Logger   *slog.Logger
 
 	// RateLimit is how many requests there may be within a minute of one token's subject. 0: 6000; less: as many as come.
@@ -43,6 +44,8 @@ type server struct {
 	api    huma.API
 	log    *slog.Logger
 	op     *listener.Operator
+	maker  *tenanthook.Maker
+	actor  *tenanthook.Actor
 	feed   *listener.Feed
 	tail   *tail
 	closed chan struct{}
@@ -69,6 +72,8 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
 		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
 	}
+	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
+	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

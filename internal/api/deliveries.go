@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
@@ -36,7 +37,7 @@ type attempt struct {
 
 func deliveryJSON(d *listener.WebhookDelivery) delivery {
 	out := delivery{
-		ID: deliveryID(d.HookID, d.Run, d.Seq), HookID: d.HookID, EventID: d.EventID, Seq: d.Seq, Run: d.Run, Status: d.Status, Attempt: d.Attempt,
+		ID: tenanthook.DeliveryID(d), HookID: d.HookID, EventID: d.EventID, Seq: d.Seq, Run: d.Run, Status: d.Status, Attempt: d.Attempt,
 		NextAttempt: d.Next, LastError: d.LastError, Attempts: []attempt{}, CreatedAt: d.Created.UTC(), UpdatedAt: d.Updated.UTC(),
 	}
 	if d.EventID != "" {
@@ -58,7 +59,7 @@ type Cursored struct {
 func (in *Cursored) filter(hook string, statuses []string) (listener.WebhookFilter, error) {
 	f := listener.WebhookFilter{HookID: hook, Status: statuses, Limit: in.Limit + 1} // one more says whether there is a next page
 	if in.Cursor != "" {
-		at, ok := parsePoint(in.Cursor)
+		at, ok := tenanthook.ParseCursor(in.Cursor)
 		if !ok {
 			return f, badRequest("cursor: it is none of ours: send the next of the page before.")
 		}
@@ -120,8 +121,7 @@ func (s *server) listDeliveries(ctx context.Context, c *caller, in *deliveriesIn
 func pageOf(rows []listener.WebhookDelivery, limit int) (list []delivery, next *string) {
 	if len(rows) > limit {
 		rows = rows[:limit]
-		last := rows[limit-1]
-		cursor := pointText(last.HookID, last.Run, last.Seq)
+		cursor := tenanthook.Cursor(&rows[limit-1])
 		next = &cursor
 	}
 	list = make([]delivery, len(rows))
@@ -129,16 +129,6 @@ func pageOf(rows []listener.WebhookDelivery, limit int) (list []delivery, next *
 		list[i] = deliveryJSON(&rows[i])
 	}
 	return list, next
-}
-
-// delivery reads one of a hook's, by its id.
-func (s *server) delivery(ctx context.Context, c *caller, id string) (listener.WebhookDelivery, listener.WebhookPoint, error) {
-	at, ok := parseDeliveryID(id)
-	if !ok {
-		return listener.WebhookDelivery{}, at, notFound("There is no such delivery.")
-	}
-	d, err := s.op.WebhookDelivery(ctx, c.tenant, at)
-	return d, at, err
 }
 
 type redelivered struct {
@@ -149,45 +139,17 @@ type redelivered struct {
 type redeliverOutput struct{ Body redelivered }
 
 func (s *server) redeliver(ctx context.Context, c *caller, in *deliveryInput) (*redeliverOutput, error) {
-	d, at, err := s.delivery(ctx, c, in.DeliveryID)
-	if err != nil {
-		return nil, err
-	}
-	if at.HookID != in.ID {
+	at, ok := tenanthook.ParseDeliveryID(in.DeliveryID)
+	if !ok || at.HookID != in.ID {
 		return nil, notFound("The hook has no such delivery.")
 	}
-	switch d.Status {
-	case "dead":
-		return &redeliverOutput{redelivered{Status: "retry"}}, s.retryDead(ctx, c, at)
-	case "done", "discarded":
-	default:
-		return nil, underWay(&d)
-	}
-	if d.Kind == "backfill" {
-		return nil, conflict("It is of a backfill, whose events aren't in the log: begin another backfill.")
-	}
-	run, err := s.op.Replay(ctx, listener.ReplayRequest{
-		Hook: listener.WebhookRef(c.tenant, in.ID), From: listener.Point{Seq: d.Seq}, To: listener.Point{Seq: d.Seq},
-	})
+	run, err := s.actor.Redeliver(ctx, c.tenant, at)
 	if err != nil {
 		return nil, err
 	}
-	row := runJSON(&run)
+	if run == nil {
+		return &redeliverOutput{redelivered{Status: "retry"}}, nil
+	}
+	row := runJSON(run)
 	return &redeliverOutput{redelivered{Status: "replay", Run: &row}}, nil
-}
-
-// retryDead has one tried again; a conflict where it isn't dead any more.
-func (s *server) retryDead(ctx context.Context, c *caller, at listener.WebhookPoint) error {
-	n, err := s.op.RetryWebhooks(ctx, c.tenant, listener.WebhookFilter{Only: &at})
-	if err == nil && n == 0 {
-		err = conflict("The delivery isn't dead any more: someone else was faster.")
-	}
-	return err
-}
-
-func underWay(d *listener.WebhookDelivery) *Problem {
-	if d.Next != nil {
-		return conflict("The delivery is under way: it is tried again by itself at " + d.Next.UTC().Format(time.RFC3339) + ".")
-	}
-	return conflict("The delivery is under way: its status is " + d.Status + ".")
 }

@@ -10,9 +10,10 @@
 //	problem.go     the shape of every error, and the table from errors to statuses
 //	answering.go   the framework's own errors in that shape; edge.go: request ids, panics, headers, what has no route
 //	paging.go      page, per_page, q, sort; list.go is a list with or without totals
-//	hooks.go       /hooks; hook_body.go is a hook as JSON, hook_check.go what is wrong with one, hook_secrets.go what is sealed
+//	hooks.go       /hooks; hook_body.go is a hook as JSON, hook_secrets.go opens what is sealed;
+//	               internal/tenanthook says what is wrong with one, and makes it
 //	hook_actions.go  pause, enable, try, a new secret
-//	deliveries.go  what was sent and what came of it (delivery_id.go: its id); failed.go what failed; replay.go what is sent again
+//	deliveries.go  what was sent and what came of it; failed.go what failed; replay.go what is sent again
 //	events.go      the feed: a page, a long poll; stream.go sends it as server-sent events, tail.go waits for more
 //	logs.go        the tenant's log lines; audit.go writes one for each change that is made here
 //	docs.go        the page at /docs

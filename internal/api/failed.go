@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
@@ -59,16 +60,14 @@ func (s *server) addFailed() {
 		id: "retry-failed-event", method: http.MethodPost, path: "/failed-events/{id}/retry", scope: "update:hooks", tag: tagDeliveries,
 		summary: "Try a dead delivery again", status: http.StatusAccepted, errors: []int{http.StatusConflict}, change: true,
 	}, func(ctx context.Context, c *caller, in *failedOneInput) (*retriedOutput, error) {
-		d, at, err := s.delivery(ctx, c, in.ID)
-		switch {
-		case err != nil:
-			return nil, err
-		case d.Status == "done" || d.Status == "discarded":
-			return nil, conflict("The delivery is " + d.Status + ": redeliver sends it again.")
-		case d.Status != "dead":
-			return nil, underWay(&d)
+		at, ok := tenanthook.ParseDeliveryID(in.ID)
+		if !ok {
+			return nil, notFound("There is no such delivery.")
 		}
-		return &retriedOutput{retried{1}}, s.retryDead(ctx, c, at)
+		if err := s.actor.Retry(ctx, c.tenant, at); err != nil {
+			return nil, err
+		}
+		return &retriedOutput{retried{1}}, nil
 	})
 	add(s, operation{
 		id: "retry-failed-events", method: http.MethodPost, path: "/failed-events/retry", scope: "update:hooks", tag: tagDeliveries,

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
-	"github.com/latchkey-dev/latchkey/listener"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 )
 
 // Trier sends a test delivery to a webhook, whether or not it is switched on.
@@ -88,19 +88,9 @@ func (s *server) addHookActions() {
 func (s *server) webhookRow(ctx context.Context, c *caller, id string) (db.TenantHook, error) {
 	row, err := s.hookRow(ctx, c, id)
 	if err == nil && row.URL == nil {
-		kind, _ := kindOf(&row)
-		err = badRequest("The hook is a " + kind + ": only a webhook can do that.")
+		err = badRequest("The hook is a " + tenanthook.Kind(&row) + ": only a webhook can do that.")
 	}
 	return row, err
-}
-
-// served is a conflict where the listener doesn't know the hook yet.
-func (s *server) served(ctx context.Context, c *caller, row *db.TenantHook) error {
-	known, err := s.op.HasWebhook(ctx, c.tenant, row.HookID)
-	if err == nil && !known {
-		err = conflict("The listener has not taken the hook in: it does within seconds if it runs, for an asynchronous webhook that is enabled.")
-	}
-	return err
 }
 
 func (s *server) rotateSecret(ctx context.Context, c *caller, in *rotateInput) (*rotatedOutput, error) {
@@ -110,7 +100,7 @@ func (s *server) rotateSecret(ctx context.Context, c *caller, in *rotateInput) (
 	if _, err := s.webhookRow(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
-	secret, err := chosenSecret(in.Body.Secret)
+	secret, err := tenanthook.ChosenSecret(in.Body.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +120,7 @@ func (s *server) rotateSecret(ctx context.Context, c *caller, in *rotateInput) (
 		if err := tx.HookSecrets.Expire(ctx, c.tenant, in.ID, db.HookSigningSecret, ends); err != nil {
 			return err
 		}
-		return s.putSecret(ctx, tx, c.tenant, in.ID, db.HookSigningSecret, []byte(secret.Reveal()))
+		return s.maker.PutSecret(ctx, tx, c.tenant, in.ID, secret)
 	})
 	if err != nil {
 		return nil, err
@@ -157,31 +147,19 @@ func (s *server) enableHook(ctx context.Context, c *caller, in *enableInput) (*h
 	if _, err := s.webhookRow(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
-	return s.setStatus(ctx, c, in.ID, "active", func(ref listener.HookRef) error { return s.op.Resume(ctx, ref, in.AcceptGap) })
+	return s.acted(ctx, c, in.ID, s.actor.Enable(ctx, c.tenant, in.ID, in.AcceptGap))
 }
 
 func (s *server) pauseHook(ctx context.Context, c *caller, in *hookInput) (*hookOutput, error) {
 	if _, err := s.webhookRow(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
-	return s.setStatus(ctx, c, in.ID, "paused", func(ref listener.HookRef) error { return s.op.Pause(ctx, ref) })
+	return s.acted(ctx, c, in.ID, s.actor.Pause(ctx, c.tenant, in.ID))
 }
 
-// setStatus writes it into the row, which the listener follows; where that serves the hook already, do does, and looks first whether it can
-// go on.
-func (s *server) setStatus(ctx context.Context, c *caller, id, status string, do func(listener.HookRef) error) (*hookOutput, error) {
-	known, err := s.op.HasWebhook(ctx, c.tenant, id)
+// acted shows the hook as it is after what was done.
+func (s *server) acted(ctx context.Context, c *caller, id string, err error) (*hookOutput, error) {
 	if err != nil {
-		return nil, err
-	}
-	if !known {
-		row, err := s.cfg.Store.TenantHooks.Update(ctx, c.tenant, id, db.UpdateTenantHook{Status: db.Set(status), StatusReason: db.Set("")})
-		if err != nil {
-			return nil, err
-		}
-		return s.shown(ctx, c, &row)
-	}
-	if err := do(listener.WebhookRef(c.tenant, id)); err != nil {
 		return nil, err
 	}
 	row, err := s.hookRow(ctx, c, id)

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
@@ -37,9 +38,6 @@ type hook struct {
 	StatusReason *string           `json:"status_reason,omitempty" doc:"Why it is disabled."`
 }
 
-// mask stands for what is shown to nobody.
-const mask = "***"
-
 // hookAnswer shows a hook; headers are those that it has, in clear.
 func (s *server) hookAnswer(h *db.TenantHook, headers map[string]string) hook {
 	trigger, _ := webhook.ParseTrigger(h.TriggerID, s.cfg.Tables) // of a table that is no longer hooked: one that wants nothing
@@ -56,7 +54,7 @@ func (s *server) hookAnswer(h *db.TenantHook, headers map[string]string) hook {
 	if len(headers) > 0 {
 		out.Headers = map[string]string{}
 		for name := range headers {
-			out.Headers[name] = mask
+			out.Headers[name] = tenanthook.Mask
 		}
 	}
 	return out

@@ -9,6 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
+	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 type hooksInput struct {
@@ -72,26 +74,6 @@ func (s *server) addHooks() {
 
 func (s *server) createHook(ctx context.Context, c *caller, in *createInput) (*hookOutput, error) {
 	b := &in.Body
-	row := db.TenantHook{
-		TriggerID: b.TriggerID, URL: b.URL, FormID: b.FormID, PageID: b.PageID, PermissionRequired: b.PermissionRequired,
-		WhenChanged: b.WhenChanged, OnError: valueOf(b.OnError), TimeoutMS: b.TimeoutMS, RateLimit: b.RateLimit,
-	}
-	if err := s.checkHook(&row); err != nil {
-		return nil, err
-	}
-	if b.URL == nil && (len(b.Headers) > 0 || b.Secret != nil) {
-		return nil, badRequest("headers, secret: only a webhook has them.")
-	}
-	if err := checkHeaders(b.Headers); err != nil {
-		return nil, err
-	}
-	secret, err := chosenSecret(b.Secret)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checkURL(ctx, b.URL); err != nil {
-		return nil, err
-	}
 	create := db.CreateTenantHook{
 		HookID: b.HookID, Name: b.Name, TriggerID: b.TriggerID, URL: b.URL, FormID: b.FormID, PageID: b.PageID, PermissionRequired: b.PermissionRequired,
 		Priority: b.Priority, WhenChanged: b.WhenChanged, OnError: valueOf(b.OnError), TimeoutMS: b.TimeoutMS, RateLimit: b.RateLimit, Metadata: json.RawMessage(b.Metadata),
@@ -99,20 +81,12 @@ func (s *server) createHook(ctx context.Context, c *caller, in *createInput) (*h
 	if b.Enabled != nil {
 		create.Enabled = db.Set(*b.Enabled)
 	}
-	err = s.cfg.Store.InTx(ctx, func(tx *db.Tx) (err error) {
-		if row, err = tx.TenantHooks.Create(ctx, c.tenant, create); err != nil || row.URL == nil {
-			return err
-		}
-		if err := s.putSecret(ctx, tx, c.tenant, row.HookID, db.HookSigningSecret, []byte(secret.Reveal())); err != nil {
-			return err
-		}
-		return s.putHeaders(ctx, tx, c.tenant, row.HookID, b.Headers)
-	})
+	row, secret, err := s.maker.Create(ctx, c.tenant, create, b.Headers, b.Secret)
 	if err != nil {
 		return nil, err
 	}
 	out := s.hookAnswer(&row, b.Headers)
-	if row.URL != nil {
+	if secret != nil {
 		shown := secret.Reveal()
 		out.Secret = &shown
 	}
@@ -176,12 +150,12 @@ func (s *server) shown(ctx context.Context, c *caller, row *db.TenantHook) (*hoo
 func (s *server) updateHook(ctx context.Context, c *caller, in *updateInput) (*hookOutput, error) {
 	b := &in.Body
 	if url, ok := b.URL.Get(); ok {
-		if err := s.checkURL(ctx, &url); err != nil {
+		if err := tenanthook.CheckURL(ctx, s.cfg.Guard, &url); err != nil {
 			return nil, err
 		}
 	}
 	headers, _ := b.Headers.Get()
-	if err := checkHeaders(headers); err != nil {
+	if err := tenanthook.CheckHeaders(headers); err != nil {
 		return nil, err
 	}
 	var row db.TenantHook
@@ -194,7 +168,7 @@ func (s *server) updateHook(ctx context.Context, c *caller, in *updateInput) (*h
 		if err != nil {
 			return err
 		}
-		if err := s.checkHook(&row); err != nil {
+		if err := tenanthook.Check(&row, s.cfg.Tables); err != nil {
 			return err
 		}
 		if row.URL == nil && len(headers) > 0 {
@@ -204,7 +178,7 @@ func (s *server) updateHook(ctx context.Context, c *caller, in *updateInput) (*h
 			if err := tx.HookSecrets.Expire(ctx, c.tenant, in.ID, db.HookHeaders, time.Now()); err != nil {
 				return err
 			}
-			if err := s.putHeaders(ctx, tx, c.tenant, in.ID, headers); err != nil {
+			if err := s.maker.PutHeaders(ctx, tx, c.tenant, in.ID, headers); err != nil {
 				return err
 			}
 		}
@@ -230,11 +204,7 @@ func (s *server) signingSecretOf(ctx context.Context, tx *db.Tx, tenant string, 
 			return nil
 		}
 	}
-	secret, err := chosenSecret(nil)
-	if err != nil {
-		return err
-	}
-	return s.putSecret(ctx, tx, tenant, row.HookID, db.HookSigningSecret, []byte(secret.Reveal()))
+	return s.maker.PutSecret(ctx, tx, tenant, row.HookID, webhook.NewSecret())
 }
 
 func (s *server) deleteHook(ctx context.Context, c *caller, in *hookInput) (*deleteOutput, error) {

@@ -120,7 +120,7 @@ func TestRefusedHooks(t *testing.T) {
 		{`{}`, "trigger_id: is required"},
 		{`{"trigger_id": "role.created"}`, "url, form_id, page_id: exactly one of them"},
 		{`{"trigger_id": "role.created", "url": "` + aURL + `", "form_id": "f"}`, "exactly one of them"},
-		{`{"trigger_id": "role.create", "url": "` + aURL + `"}`, `trigger_id: There is no trigger \"role.create\"`},
+		{`{"trigger_id": "role.create", "url": "` + aURL + `"}`, `trigger_id: there is no trigger \"role.create\"`},
 		{`{"trigger_id": "role.created", "form_id": "f"}`, "trigger_id: a form takes post-user-login"},
 		{`{"trigger_id": "*", "page_id": "f"}`, "trigger_id: a page takes post-user-login"},
 		{`{"trigger_id": "role.created", "url": "ftp://x/"}`, "url: address refused"},

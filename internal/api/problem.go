@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 )
 
@@ -80,6 +81,8 @@ func problemOf(err error) *Problem {
 		gone       *listener.ForgottenError
 		impossible *listener.RefusedError
 		gap        *listener.GapError
+		wrong      *tenanthook.Invalid
+		later      *tenanthook.Conflict
 		pg         *pgconn.PgError
 	)
 	switch {
@@ -100,6 +103,10 @@ func problemOf(err error) *Problem {
 			return badRequest(invalid.Field + ": " + strings.TrimSuffix(invalid.Reason, ".") + ".")
 		}
 		return badRequest(sentence(invalid.Error()))
+	case errors.As(err, &wrong):
+		return badRequest(wrong.Error() + ".")
+	case errors.As(err, &later):
+		return conflict(later.Reason)
 	case errors.As(err, &gone):
 		return newProblem(http.StatusGone, codeGone, sentence(gone.Error()))
 	case errors.As(err, &gap):

@@ -79,11 +79,10 @@ func (s *server) replayHook(ctx context.Context, c *caller, in *replayInput) (*r
 	if b.From != nil && b.FromSeq != 0 || b.To != nil && b.ToSeq != 0 {
 		return nil, badRequest("from, to: give a time or a seq, not both.")
 	}
-	row, err := s.hookRow(ctx, c, in.ID)
-	if err != nil {
+	if _, err := s.hookRow(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
-	if err := s.served(ctx, c, &row); err != nil {
+	if err := s.actor.Served(ctx, c.tenant, in.ID); err != nil {
 		return nil, err
 	}
 	req := listener.ReplayRequest{Hook: listener.WebhookRef(c.tenant, in.ID), From: listener.Point{Seq: b.FromSeq}, To: listener.Point{Seq: b.ToSeq}}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,16 +47,23 @@ func (a *Answer) Attempt() Attempt {
 // Mask makes text that has to do with the answer fit for logs, as [Answer.Attempt] does.
 func (a *Answer) Mask(text string) string { return a.excerpt(text) }
 
-// excerpt masks before it cuts, so that no half of a secret is left at the end.
+// excerpt masks before it cuts, so that no half of a secret is left at the end. JSON may have a slash as \/.
 func (a *Answer) excerpt(text string) string {
 	for _, secret := range a.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
+		text = strings.ReplaceAll(text, strings.ReplaceAll(secret, "/", `\/`), "***")
 	}
 	return plainText(text)
 }
 
+// signed keeps the signatures: whoever has one can send the message once more, as long as its timestamp is fresh.
+func (a *Answer) signed(h http.Header) {
+	for _, signature := range strings.Fields(h.Get("webhook-signature")) {
+		a.secrets = append(a.secrets, strings.TrimPrefix(signature, "v1,"))
+	}
+}
+
 func (a *Answer) conceal(r *Request) {
-	a.secrets = nil
 	for _, s := range r.Secrets {
 		a.secrets = append(a.secrets, s.Reveal(), strings.TrimPrefix(s.Reveal(), secretPrefix))
 	}

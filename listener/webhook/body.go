@@ -111,12 +111,17 @@ func rowsOf(ev *hooks.Event) (*rows, error) {
 	if ev.Table == eventTable && ev.New != nil {
 		r.user = userOf(ev.New)
 	}
-	if err != nil || ev.Operation != hooks.Update || ev.Old == nil {
+	if err != nil || ev.Operation != hooks.Update || ev.Old == nil || movedTenant(ev) {
 		return r, err
 	}
 	r.before, err = row(ev, ev.Old)
 	r.changed = slices.DeleteFunc(ev.Changed(), func(column string) bool { return secretName(column) && !settings(ev.Table, column) })
 	return r, err
+}
+
+// movedTenant reports whether the row was another tenant's before: what it was is none of the new one's business.
+func movedTenant(ev *hooks.Event) bool {
+	return (ev.OldKey != "" || ev.OldTenantID != "") && ev.OldTenantID != ev.TenantID
 }
 
 // row leaves out columns that are secret by their name, and those whose value the log doesn't have.

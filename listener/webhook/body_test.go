@@ -80,6 +80,21 @@ func TestBodyOfAUser(t *testing.T) {
 	}
 }
 
+// A row that moves to another tenant shows that one nothing of what it was.
+func TestBodyOfARowThatChangedItsTenant(t *testing.T) {
+	t.Parallel()
+	s := shape("auth.users", "tenant_id", pgtype.TextOID, "user_id", pgtype.TextOID)
+	ev := event(hooks.Update, "", image(s, "other", "planted"), image(s, "acme", "u1"))
+	ev.OldTenantID, ev.OldKey = "other", "planted"
+	if got := bodyOf(t, ev, "post-user-update"); strings.Contains(got, "planted") || strings.Contains(got, "before") {
+		t.Error(got)
+	}
+	ev.OldTenantID, ev.OldKey = "acme", "u0" // another key only
+	if got := bodyOf(t, ev, "post-user-update"); !strings.Contains(got, "before") {
+		t.Error(got)
+	}
+}
+
 func TestBodyOfADeletedUserIsTheUserAsItWas(t *testing.T) {
 	t.Parallel()
 	s := shape("auth.users", "user_id", pgtype.TextOID)

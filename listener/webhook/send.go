@@ -90,7 +90,7 @@ func (c *Client) Send(ctx context.Context, r *Request) *Answer {
 
 // exchange uses the transport by itself: an http.Client would follow, and name the URL in its errors.
 func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
-	resp, err := c.roundTrip(ctx, r)
+	resp, err := c.roundTrip(ctx, r, a)
 	if err != nil {
 		return noAnswer(ctx, err)
 	}
@@ -107,7 +107,7 @@ func (c *Client) exchange(ctx context.Context, r *Request, a *Answer) error {
 	return nil
 }
 
-func (c *Client) roundTrip(ctx context.Context, r *Request) (*http.Response, error) {
+func (c *Client) roundTrip(ctx context.Context, r *Request, a *Answer) (*http.Response, error) {
 	if r.Invoke != nil {
 		return invoke(ctx, r, c.transport)
 	}
@@ -130,6 +130,7 @@ func (c *Client) roundTrip(ctx context.Context, r *Request) (*http.Response, err
 	if err := Sign(req.Header, r.ID, time.Now(), r.Body, r.Secrets...); err != nil {
 		return nil, err
 	}
+	a.signed(req.Header)
 	return c.transport.RoundTrip(req)
 }
 
@@ -144,21 +145,28 @@ func invoke(ctx context.Context, r *Request, transport http.RoundTripper) (*http
 	go func() {
 		var out result
 		out.err = hooks.Guard(func() (err error) {
-			out.resp, err = r.Invoke(ctx, transport)
+			out.resp, err = r.Invoke(ctx, transport) //nolint:bodyclose // unread closes it, or who reads it
 			return err
 		})
-		if out.resp != nil && (out.err != nil || ctx.Err() != nil) && out.resp.Body != nil {
-			_ = out.resp.Body.Close() // nobody reads it
-		}
 		came <- out
 	}()
+	unread := func(resp *http.Response) {
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close() // nobody reads it
+		}
+	}
 	select {
 	case out := <-came:
-		if out.err == nil && (out.resp == nil || out.resp.Body == nil) {
+		switch {
+		case out.err != nil:
+			unread(out.resp)
+			return nil, out.err
+		case out.resp == nil || out.resp.Body == nil:
 			return nil, errors.New("the invoker returned no response")
 		}
-		return out.resp, out.err
+		return out.resp, nil
 	case <-ctx.Done():
+		go func() { unread((<-came).resp) }()
 		return nil, ctx.Err()
 	}
 }

@@ -81,15 +81,16 @@ create trigger latchkey_changed after insert or update or delete or truncate on 
 alter table auth.hooks enable always trigger latchkey_changed;
 alter table auth.hook_secrets enable always trigger latchkey_changed;
 
--- A hook that is switched on again begins with what commits from then on.
+-- A hook that is switched on again, or waits for something else, begins with what commits from then on.
 -- +goose StatementBegin
-create function auth.hook_enabled() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function auth.hook_begins() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     new.start_lsn := pg_current_wal_insert_lsn();
     return new;
 end $$;
 -- +goose StatementEnd
-create trigger hook_enabled before update on auth.hooks for each row when (new.enabled and not old.enabled) execute function auth.hook_enabled();
+create trigger hook_begins before update on auth.hooks for each row
+    when (new.enabled and not old.enabled or new.trigger_id <> old.trigger_id) execute function auth.hook_begins();
 
 -- require_asked raises LK020 unless those who were asked are all who have to be: the tenant's enabled webhooks of a trigger that
 -- is asked before a write. It stands in the write's own round trip, so a hook counts from its commit on, whoever made it.
@@ -107,5 +108,5 @@ end $$;
 
 -- +goose Down
 drop table auth.hook_secrets, auth.hooks;
-drop function auth.require_asked, auth.hook_enabled, auth.new_hook_id, latchkey.hooks_changed;
+drop function auth.require_asked, auth.hook_begins, auth.new_hook_id, latchkey.hooks_changed;
 drop table latchkey.hook_changes;

@@ -45,9 +45,10 @@ type secret struct {
 // StatusActive is the status of a hook that is served; others wait.
 const StatusActive = "active"
 
-// Wants reports whether an event is to be sent to the hook: its tenant is the caller's to compare.
+// Wants reports whether an event is one that the hook asks for. Its tenant is the caller's to compare, and whether it committed
+// before the hook's Start: a replay is told of those, too.
 func (h *Hook) Wants(ev *hooks.Event) bool {
-	return h.Enabled && ev.CommitLSN >= h.Start && h.Trigger.Wants(ev) &&
+	return h.Enabled && h.Trigger.Wants(ev) &&
 		(len(h.WhenChanged) == 0 || ev.Operation != hooks.Update || slices.ContainsFunc(h.WhenChanged, ev.MayHaveChanged))
 }
 
@@ -60,8 +61,8 @@ const selectHooks = `select h.tenant_id, h.hook_id, h.name, h.trigger_id, h.url,
 		coalesce(h.timeout_ms, 0), coalesce(h.rate_limit, 0), h.start_lsn,
 		array(select sealed from auth.hook_secrets s where (s.tenant_id, s.hook_id, s.kind) = (h.tenant_id, h.hook_id, 'signing')
 			and (s.expires_at is null or s.expires_at > now()) order by s.expires_at nulls first, s.id desc),
-		array(select coalesce(expires_at, '-infinity') from auth.hook_secrets s where (s.tenant_id, s.hook_id, s.kind) = (h.tenant_id, h.hook_id, 'signing')
-			and (s.expires_at is null or s.expires_at > now()) order by s.expires_at nulls first, s.id desc)::text[],
+		array(select expires_at from auth.hook_secrets s where (s.tenant_id, s.hook_id, s.kind) = (h.tenant_id, h.hook_id, 'signing')
+			and (s.expires_at is null or s.expires_at > now()) order by s.expires_at nulls first, s.id desc),
 		(select sealed from auth.hook_secrets s where (s.tenant_id, s.hook_id, s.kind) = (h.tenant_id, h.hook_id, 'headers') order by s.id desc limit 1)
 	from auth.hooks h where h.url is not null`
 
@@ -89,7 +90,7 @@ func (s *Sender) scan(row pgx.CollectableRow) (*Hook, error) {
 	var onError string
 	var timeoutMS int
 	var sealed [][]byte
-	var untils []string
+	var untils []*time.Time
 	var sealedHeaders []byte
 	if err := row.Scan(&h.TenantID, &h.ID, &h.Name, &h.TriggerID, &h.URL, &h.Enabled, &h.Status, &h.Priority, &h.WhenChanged, &onError,
 		&timeoutMS, &h.RateLimit, &h.Start, &sealed, &untils, &sealedHeaders); err != nil {
@@ -106,7 +107,7 @@ func (s *Sender) scan(row pgx.CollectableRow) (*Hook, error) {
 	return h, nil
 }
 
-func (s *Sender) openSecrets(h *Hook, sealed [][]byte, untils []string) error {
+func (s *Sender) openSecrets(h *Hook, sealed [][]byte, untils []*time.Time) error {
 	for i, text := range sealed {
 		clear, err := s.open(h, text, "signing")
 		if err != nil {
@@ -117,10 +118,8 @@ func (s *Sender) openSecrets(h *Hook, sealed [][]byte, untils []string) error {
 			return err
 		}
 		of := secret{Secret: key}
-		if untils[i] != "-infinity" {
-			if of.until, err = time.Parse("2006-01-02 15:04:05.999999-07", untils[i]); err != nil {
-				return fmt.Errorf("the end of its secret: %w", err)
-			}
+		if untils[i] != nil {
+			of.until = *untils[i]
 		}
 		h.secrets = append(h.secrets, of)
 	}
