@@ -101,6 +101,7 @@ func New(cfg Config) (*API, error) {
 	s.addTenantSettings()
 	s.addSigningKeys()
 	s.addStats()
+	s.addTickets()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()

@@ -23,6 +23,7 @@ type Tokens interface {
 // Minter signs tokens.
 type Minter interface {
 	Mint(ctx context.Context, c token.Claims) (string, error)
+	URL() string // the issuer's, which ends in a slash: links begin with it
 }
 
 // Verifier checks bearer tokens: signature, issuer, audience, times. A token that isn't to be trusted is a token.ErrInvalid; another

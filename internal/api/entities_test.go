@@ -80,6 +80,9 @@ func entities() map[string]scenario {
 		"update-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", body: `{"show_as_button": false}`, status: 200, hooks: "organization_connections.update"},
 		"remove-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", status: 204, hooks: "organization_connections.delete"},
 
+		"create-email-verification-ticket": {path: "/tickets/email-verification", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
+		"create-password-change-ticket":    {path: "/tickets/password-change", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
+
 		"get-tenant-settings":    {path: "/tenants/settings", status: 200, lists: true},
 		"update-tenant-settings": {path: "/tenants/settings", body: `{"friendly_name": "changed"}`, status: 200, lists: true, hooks: "tenants.update"},
 		"list-signing-keys":      {path: "/keys/signing", status: 200, lists: true},

@@ -10,13 +10,14 @@ import (
 
 // scenario is one call of each operation that succeeds for acme with its scope.
 type scenario struct {
-	path   string // in which {delivery} stands for a dead delivery's id, {kid} for the current key's
-	query  string
-	body   string
-	status int
-	lists  bool // it names nothing of acme's in its path, so that another tenant may call it too
-	names  bool // as lists, but its body names what is acme's: another tenant is told that there is none
-	key    bool // it changes the keys of all tenants: it takes a control-plane token
+	path    string // in which {delivery} stands for a dead delivery's id, {kid} for the current key's
+	query   string
+	body    string
+	status  int
+	lists   bool // it names nothing of acme's in its path, so that another tenant may call it too
+	names   bool // as lists, but its body names what is acme's: another tenant is told that there is none
+	body404 bool // as names, and it is answered 404
+	key     bool // it changes the keys of all tenants: it takes a control-plane token
 
 	hooks     string // those that it runs, before and after
 	afterOnly bool   // no before-hook hears of it
@@ -130,6 +131,9 @@ func (r *rig) play(method string, op *described, s scenario) {
 		r.as(method, path, s.body).want(t, 403, "control_plane_only")
 	case s.names:
 		r.call("globex/"+r.everything(), method, path, s.body).want(t, 400, "")
+	case s.body404:
+		r.call("globex/"+r.everything(), method, path, s.body).want(t, 404, "not_found")
+		r.as(method, path, strings.ReplaceAll(s.body, "mine", "none")).want(t, 404, "not_found")
 	case !s.lists:
 		r.call("globex/"+r.everything(), method, path, s.body).want(t, 404, "not_found")
 		r.call("-/"+r.everything(), method, path, s.body, "tenant-id", "globex").want(t, 404, "not_found")
