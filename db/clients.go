@@ -98,6 +98,12 @@ type UpdateClient struct {
 // Clients is the repository of clients. Deleting one takes its grants and its secret along.
 type Clients = Repository[Client, string, CreateClient, UpdateClient]
 
+// ClientsNamed reads the clients of an id, of all tenants: one, unless tenants chose the same id; two at most.
+func (s *Store) ClientsNamed(ctx context.Context, clientID string) ([]Client, error) {
+	clients, err := dbsqlc.New(s.pool).FindClients(ctx, clientID)
+	return clients, failed(err, "find", "client")
+}
+
 func newClients(s *session, h *Hooks) *Clients {
 	return &Clients{s: s, e: &entity[Client, string, CreateClient, UpdateClient]{
 		name:  "client",

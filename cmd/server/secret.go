@@ -79,9 +79,9 @@ func (resealCommand) Run(ctx context.Context, stdout io.Writer, d *database) err
 		}
 		secrets, err := resealSecrets(ctx, o.conn, o.keys)
 		if err != nil {
-			return fmt.Errorf("seal the secrets of hooks and clients again: %w", err)
+			return fmt.Errorf("seal the secrets of hooks, clients and connections again: %w", err)
 		}
-		_, err = fmt.Fprintf(stdout, "sealed %d signing keys and %d secrets of hooks and clients again; all are sealed with the key %s now\n",
+		_, err = fmt.Fprintf(stdout, "sealed %d signing keys and %d secrets of hooks, clients and connections again; all are sealed with the key %s now\n",
 			signing, secrets, o.keys.IDs()[0])
 		return err
 	})
@@ -90,8 +90,9 @@ func (resealCommand) Run(ctx context.Context, stdout io.Writer, d *database) err
 // sealedTables are the tables with sealed secrets, each with the name that binds a secret to its row.
 func sealedTables() map[string]string {
 	return map[string]string{
-		"auth.hook_secrets":   `'hook/' || tenant_id || '/' || hook_id || '/' || kind`,
-		"auth.client_secrets": `'client/' || tenant_id || '/' || client_id`,
+		"auth.hook_secrets":       `'hook/' || tenant_id || '/' || hook_id || '/' || kind`,
+		"auth.client_secrets":     `'client/' || tenant_id || '/' || client_id`,
+		"auth.connection_secrets": `'connection/' || tenant_id || '/' || connection_id || '/' || name`,
 	}
 }
 

@@ -13,8 +13,21 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
+// Tokens makes tokens, checks them, and has the keys that sign them. [token.Issuer] is it.
+type Tokens interface {
+	Verifier
+	Minter
+	SigningKeys
+}
+
+// Minter signs tokens.
+type Minter interface {
+	Mint(ctx context.Context, c token.Claims) (string, error)
+	URL() string // the issuer's, which ends in a slash: links begin with it
+}
+
 // Verifier checks bearer tokens: signature, issuer, audience, times. A token that isn't to be trusted is a token.ErrInvalid; another
-// error says that it could not tell. [token.Issuer] is one.
+// error says that it could not tell.
 type Verifier interface {
 	Verify(ctx context.Context, raw, audience string) (token.Claims, error)
 }
@@ -44,16 +57,20 @@ func callerOf(ctx context.Context) *caller {
 func (s *server) authorize(o operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c, err := s.callerFrom(ctx, o.scope)
+		if err == nil {
+			err = s.limit(ctx, c)
+		}
 		if err == nil && !c.Allows(o.scope) {
 			err = lacksScope(o.scope)
 		}
+		heard := &taped{humaContext: ctx}
 		if err != nil {
 			s.answer(ctx, err)
 		} else {
-			next(huma.WithContext(ctx, context.WithValue(ctx.Context(), callerKey{}, c)))
+			next(huma.WithContext(heard, context.WithValue(ctx.Context(), callerKey{}, c)))
 		}
 		if o.change && c != nil {
-			s.audit(ctx.Context(), c, o, ctx.Status())
+			s.audit(ctx.Context(), c, o, ctx.Status(), heard.members())
 		}
 	}
 }
@@ -106,7 +123,7 @@ func unauthorized(code, message, challenge string) *Problem {
 	return p
 }
 
-// tenantOf is the token's tenant, or for a control-plane token the one that the request names.
+// tenantOf is the token's tenant, or for a control-plane token the one that the request names by its header, or its host.
 func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error) {
 	named := ctx.Header(tenantHeader)
 	switch {
@@ -115,7 +132,11 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 	case claims.TenantID != "":
 		return claims.TenantID, nil
 	case named == "":
-		return "", badRequest("The token is of no tenant: name one with the header tenant-id.")
+		tenant, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
+		if errors.Is(err, db.ErrNotFound) {
+			err = badRequest("The token is of no tenant, and neither is the host: name one with the header tenant-id.")
+		}
+		return tenant, err
 	}
 	if _, err := s.cfg.Store.Tenants.Get(ctx.Context(), named); errors.Is(err, db.ErrNotFound) {
 		return "", notFound(fmt.Sprintf("There is no tenant %q.", named))

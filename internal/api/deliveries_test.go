@@ -211,7 +211,7 @@ func TestFailedEvents(t *testing.T) {
 	r.as("POST", "/api/v2/failed-events/"+list[0].ID+"/retry", "").want(t, 202, `{"retried":1}`)
 	r.as("POST", "/api/v2/failed-events/"+list[0].ID+"/retry", "").want(t, 409, "under way")
 	r.as("POST", "/api/v2/failed-events/"+list[2].ID+"/retry", "").want(t, 409, "under way")
-	r.call("globex/"+everything, "POST", "/api/v2/failed-events/"+list[4].ID+"/retry", "").want(t, 404, "not_found")
+	r.call("globex/"+r.everything(), "POST", "/api/v2/failed-events/"+list[4].ID+"/retry", "").want(t, 404, "not_found")
 	r.as("POST", "/api/v2/failed-events/retry", `{"hook_id": "b"}`).want(t, 202, `{"retried":2}`)
 	r.as("POST", "/api/v2/failed-events/retry", `{"hook_id": "g"}`).want(t, 404, "not_found")
 	r.as("POST", "/api/v2/failed-events/retry", `{}`).want(t, 202, `{"retried":1}`)

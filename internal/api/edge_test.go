@@ -24,7 +24,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 		op := r.doc.Paths[route][strings.ToLower(method)]
 		if op == nil {
 			t.Errorf("%s %s is a route that /openapi.json doesn't describe", method, route)
-		} else if len(op.Security) == 0 || len(op.Security[0]["bearer"]) == 0 {
+		} else if route != "/oauth/token" && (len(op.Security) == 0 || len(op.Security[0]["bearer"]) == 0) {
 			t.Errorf("%s %s needs no scope", method, route)
 		}
 		return nil

@@ -147,7 +147,7 @@ func TestRefusedHooks(t *testing.T) {
 		r.as("POST", "/api/v2/hooks", test.body).want(t, 400, test.message)
 	}
 	r.as("POST", "/api/v2/hooks", `{"name": "`+strings.Repeat("x", 256<<10)+`"}`).want(t, 413, "larger than 262144 bytes")
-	r.call("acme/"+everything, "POST", "/api/v2/hooks", "a=b", "Content-Type", "application/x-www-form-urlencoded").want(t, 415, "application/json")
+	r.call("acme/"+r.everything(), "POST", "/api/v2/hooks", "a=b", "Content-Type", "application/x-www-form-urlencoded").want(t, 415, "application/json")
 	for _, test := range []struct{ body, message string }{
 		{`{"url": "http://10.0.0.1/"}`, "isn't public"},
 		{`{"url": null}`, "exactly one"},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,14 +38,24 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, nil)
+}
+
+// newRigOn is a rig whose store has before-hooks, and whose configuration is another.
+func newRigOn(t *testing.T, reg *db.Hooks, changes ...func(*api.Config)) *rig {
+	t.Helper()
 	d := pgtest.New(t)
 	r := &rig{t: t, pool: d.Pool(t), url: d.URL}
 	var err error
-	r.store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL})
+	r.store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL, Hooks: reg})
 	r.ok(err)
 	t.Cleanup(r.store.Close)
 	r.exec(`insert into auth.tenants (id) values ('acme'), ('globex')`)
-	r.api, err = api.New(r.config())
+	config := r.config()
+	for _, change := range changes {
+		change(&config)
+	}
+	r.api, err = api.New(config)
 	r.ok(err)
 	r.server = httptest.NewServer(r.api)
 	t.Cleanup(func() {
@@ -92,7 +103,19 @@ func (r *rig) token(text string) string {
 	return raw
 }
 
-const everything = "read:hooks+create:hooks+update:hooks+delete:hooks+read:events+read:logs"
+// everything is every scope that there is.
+func (r *rig) everything() string {
+	var all []string
+	for _, item := range r.doc.Paths {
+		for _, op := range item {
+			for _, needs := range op.Security {
+				all = append(all, needs["bearer"]...)
+			}
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), "+")
+}
 
 // answer is what came back.
 type answer struct {
@@ -152,7 +175,7 @@ func (r *rig) get(path string) answer {
 // as calls as acme with every scope.
 func (r *rig) as(method, path, body string) answer {
 	r.t.Helper()
-	return r.call("acme/"+everything, method, path, body)
+	return r.call("acme/"+r.everything(), method, path, body)
 }
 
 // want fails the test for another status, or a message without the text.

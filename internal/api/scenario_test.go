@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,34 +10,44 @@ import (
 
 // scenario is one call of each operation that succeeds for acme with its scope.
 type scenario struct {
-	path   string // in which {delivery} stands for a dead delivery's id
-	body   string
-	status int
-	lists  bool // it names nothing of acme's, so that another tenant may call it too
+	path    string // in which {delivery} stands for a dead delivery's id, {kid} for the current key's
+	query   string
+	body    string
+	status  int
+	lists   bool // it names nothing of acme's in its path, so that another tenant may call it too
+	names   bool // as lists, but its body names what is acme's: another tenant is told that there is none
+	body404 bool // as names, and it is answered 404
+	key     bool // it changes the keys of all tenants: it takes a control-plane token
+
+	hooks     string // those that it runs, before and after
+	afterOnly bool   // no before-hook hears of it
 }
 
 func scenarios() map[string]scenario {
-	return map[string]scenario{
-		"create-hook":         {"/hooks", `{"url": "` + aURL + `", "trigger_id": "role.created"}`, 201, true},
-		"list-hooks":          {"/hooks", "", 200, true},
-		"get-hook":            {"/hooks/mine", "", 200, false},
-		"update-hook":         {"/hooks/mine", `{"name": "changed"}`, 200, false},
-		"delete-hook":         {"/hooks/mine", "", 200, false},
-		"rotate-secret":       {"/hooks/mine/rotate-secret", `{"overlap_seconds": 60}`, 200, false},
-		"try-hook":            {"/hooks/mine/try", "", 200, false},
-		"enable-hook":         {"/hooks/mine/enable", "", 200, false},
-		"pause-hook":          {"/hooks/mine/pause", "", 200, false},
-		"list-deliveries":     {"/hooks/mine/deliveries", "", 200, false},
-		"redeliver":           {"/hooks/mine/deliveries/{delivery}/redeliver", "", 202, false},
-		"replay-hook":         {"/hooks/mine/replay", `{"from_seq": 1}`, 202, false},
-		"list-runs":           {"/hooks/mine/runs", "", 200, false},
-		"list-failed-events":  {"/failed-events", "", 200, true},
-		"retry-failed-event":  {"/failed-events/{delivery}/retry", "", 202, false},
-		"retry-failed-events": {"/failed-events/retry", `{"hook_id": "mine"}`, 202, false},
-		"list-events":         {"/events", "", 200, true},
-		"list-logs":           {"/logs", "", 200, true},
-		"get-log":             {"/logs/log_a", "", 200, false},
+	all := map[string]scenario{
+		"create-hook":         {path: "/hooks", body: `{"url": "` + aURL + `", "trigger_id": "role.created"}`, status: 201, lists: true},
+		"list-hooks":          {path: "/hooks", status: 200, lists: true},
+		"get-hook":            {path: "/hooks/mine", status: 200},
+		"update-hook":         {path: "/hooks/mine", body: `{"name": "changed"}`, status: 200},
+		"delete-hook":         {path: "/hooks/mine", status: 200},
+		"rotate-secret":       {path: "/hooks/mine/rotate-secret", body: `{"overlap_seconds": 60}`, status: 200},
+		"try-hook":            {path: "/hooks/mine/try", status: 200},
+		"enable-hook":         {path: "/hooks/mine/enable", status: 200},
+		"pause-hook":          {path: "/hooks/mine/pause", status: 200},
+		"list-deliveries":     {path: "/hooks/mine/deliveries", status: 200},
+		"redeliver":           {path: "/hooks/mine/deliveries/{delivery}/redeliver", status: 202},
+		"replay-hook":         {path: "/hooks/mine/replay", body: `{"from_seq": 1}`, status: 202},
+		"list-runs":           {path: "/hooks/mine/runs", status: 200},
+		"list-failed-events":  {path: "/failed-events", status: 200, lists: true},
+		"retry-failed-event":  {path: "/failed-events/{delivery}/retry", status: 202},
+		"retry-failed-events": {path: "/failed-events/retry", body: `{"hook_id": "mine"}`, status: 202},
+		"list-events":         {path: "/events", status: 200, lists: true},
+		"list-logs":           {path: "/logs", status: 200, lists: true},
+		"get-log":             {path: "/logs/log_a", status: 200},
 	}
+	all["token"] = scenario{path: "/oauth/token", body: `{"grant_type": "client_credentials", "client_id": "none", "client_secret": "x"}`, status: 401} // see TestClientCredentials
+	maps.Copy(all, entities())
+	return all
 }
 
 // What Postgres can't take is the caller's mistake, and not ours.
@@ -53,7 +65,16 @@ func TestOddText(t *testing.T) {
 // state is all that the API may change, but for the lines that tell of its calls.
 const state = `select md5(concat(
 	(select string_agg(h::text, ',' order by tenant_id, hook_id) from auth.hooks h), (select string_agg(s::text, ',' order by id) from auth.hook_secrets s),
-	(select string_agg(s::text, ',' order by id) from latchkey.subscriptions s), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
+	(select string_agg(s::text, ',' order by id) from latchkey.subscriptions s), (select string_agg(t::text, ',' order by id) from auth.tenants t),
+	(select string_agg(t::text, ',' order by t::text) from auth.users t), (select string_agg(t::text, ',' order by t::text) from auth.passwords t),
+	(select string_agg(t::text, ',' order by t::text) from auth.roles t), (select string_agg(t::text, ',' order by t::text) from auth.user_roles t),
+	(select string_agg(t::text, ',' order by t::text) from auth.role_permissions t), (select string_agg(t::text, ',' order by t::text) from auth.user_permissions t),
+	(select string_agg(t::text, ',' order by t::text) from auth.permissions t), (select string_agg(t::text, ',' order by t::text) from auth.resource_servers t),
+	(select string_agg(t::text, ',' order by t::text) from auth.connections t), (select string_agg(t::text, ',' order by t::text) from auth.clients t),
+	(select string_agg(t::text, ',' order by t::text) from auth.client_secrets t), (select string_agg(t::text, ',' order by t::text) from auth.client_grants t),
+	(select string_agg(t::text, ',' order by t::text) from auth.organizations t), (select string_agg(t::text, ',' order by t::text) from auth.organization_members t),
+	(select string_agg(t::text, ',' order by t::text) from auth.organization_member_roles t), (select string_agg(t::text, ',' order by t::text) from auth.organization_connections t),
+	(select string_agg(t::text, ',' order by t::text) from auth.signing_keys t), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
 
 // Every operation: what it says to who may not call it, to another tenant, and to what there isn't; none of that changes
 // anything. Then it works for who may.
@@ -82,31 +103,45 @@ func TestEveryOperation(t *testing.T) {
 func (r *rig) play(method string, op *described, s scenario) {
 	t := r.t
 	t.Helper()
+	r.exec(unseed)
+	r.exec(seed)
 	r.exec(`delete from auth.hooks`)
 	r.exec(`delete from latchkey.subscriptions`)
 	r.webhook(`"hook_id": "mine"`)
 	r.serve("acme", "mine")
 	r.delivered("mine", 2, "dead")
 	id := into[deliveries](r, r.as("GET", "/api/v2/failed-events", "")).Failed[0].ID
-	path := "/api/v2" + strings.ReplaceAll(s.path, "{delivery}", id)
+	path := r.pathOf(s, id)
+	if len(op.Security) == 0 { // it takes no token
+		r.call("", method, path, s.body, "Content-Type", "application/json").want(t, s.status, "")
+		return
+	}
 	scope := op.Security[0]["bearer"][0]
 	r.clock.back = time.Hour
 	expired := r.token("acme/" + scope)
 	r.clock.back = 0
-	others := strings.ReplaceAll(strings.ReplaceAll("+"+everything, "+"+scope, ""), "++", "+")
+	others := strings.Join(slices.DeleteFunc(strings.Split(r.everything(), "+"), func(other string) bool { return other == scope }), "+")
 
 	before := one[string](r, state)
 	r.call("", method, path, s.body).want(t, 401, "no_token")
 	r.call(expired, method, path, s.body).want(t, 401, "invalid_token")
-	r.call("acme/"+strings.Trim(others, "+"), method, path, s.body).want(t, 403, "scope "+scope)
-	if !s.lists {
-		r.call("globex/"+everything, method, path, s.body).want(t, 404, "not_found")
-		r.call("-/"+everything, method, path, s.body, "tenant-id", "globex").want(t, 404, "not_found")
+	r.call("acme/"+others, method, path, s.body).want(t, 403, "scope "+scope)
+	switch {
+	case s.key:
+		r.as(method, path, s.body).want(t, 403, "control_plane_only")
+	case s.names:
+		r.call("globex/"+r.everything(), method, path, s.body).want(t, 400, "")
+	case s.body404:
+		r.call("globex/"+r.everything(), method, path, s.body).want(t, 404, "not_found")
+		r.as(method, path, strings.ReplaceAll(s.body, "mine", "none")).want(t, 404, "not_found")
+	case !s.lists:
+		r.call("globex/"+r.everything(), method, path, s.body).want(t, 404, "not_found")
+		r.call("-/"+r.everything(), method, path, s.body, "tenant-id", "globex").want(t, 404, "not_found")
 		if s.path != "/failed-events/retry" {
 			r.as(method, strings.NewReplacer("mine", "none", id, id[:8], "log_a", "log_b").Replace(path), s.body).want(t, 404, "not_found")
 		}
 	}
-	r.as(method, path+"?color=red", s.body).want(t, 400, "color: there is no such query parameter")
+	r.as(method, strings.SplitN(path, "?", 2)[0]+"?color=red", s.body).want(t, 400, "color: there is no such query parameter")
 	if s.body != "" {
 		r.as(method, path, strings.Replace(s.body, "{", `{"color": "red", `, 1)).want(t, 400, "color: there is no such field")
 		r.as(method, path, s.body[:len(s.body)-1]).want(t, 400, "the body")
@@ -116,9 +151,32 @@ func (r *rig) play(method string, op *described, s scenario) {
 		t.Errorf("a refused %s changed something", op.OperationID)
 	}
 	if s.lists && method == "GET" {
-		if a := r.call("globex/"+everything, method, path, ""); strings.Contains(a.text, `"hook_id":"mine"`) || strings.Contains(a.text, `"log_a"`) {
+		if a := r.call("globex/"+r.everything(), method, path, ""); strings.Contains(a.text, "mine") && s.path != "/logs" || strings.Contains(a.text, `"log_a"`) {
 			t.Errorf("%s tells globex of what is acme's: %s", op.OperationID, a.text)
 		}
 	}
-	r.as(method, path, s.body).want(t, s.status, "")
+	r.try(method, path, s)
+}
+
+func (r *rig) pathOf(s scenario, delivery string) string {
+	r.t.Helper()
+	kid := one[string](r, `select kid from auth.signing_keys where state = 'current'`)
+	path := strings.NewReplacer("{delivery}", delivery, "{kid}", kid).Replace(s.path)
+	if !strings.HasPrefix(path, "/oauth/") {
+		path = "/api/v2" + path
+	}
+	if s.query != "" {
+		path += "?" + s.query
+	}
+	return path
+}
+
+// try makes the call that succeeds.
+func (r *rig) try(method, path string, s scenario) {
+	r.t.Helper()
+	if s.key {
+		r.call("-/"+r.everything(), method, path, s.body, "tenant-id", "acme").want(r.t, s.status, "")
+		return
+	}
+	r.as(method, path, s.body).want(r.t, s.status, "")
 }

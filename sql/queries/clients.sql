@@ -36,3 +36,7 @@ returning *;
 
 -- name: DeleteClient :execrows
 delete from auth.clients where tenant_id = $1 and client_id = $2;
+
+-- Two are enough to tell that the id alone doesn't name one.
+-- name: FindClients :many
+select * from auth.clients where client_id = $1 order by tenant_id limit 2;

@@ -48,6 +48,8 @@ create table auth.clients (
     updated_at                            timestamptz not null default now(),
     primary key (tenant_id, client_id)
 );
+-- who asks for a token may name the client alone
+create index clients_by_id on auth.clients (client_id);
 
 -- Sealed with the server's key, for whoever opens it as client/<tenant>/<client>; never published. A public client has none.
 create table auth.client_secrets (

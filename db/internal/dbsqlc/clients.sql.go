@@ -23,6 +23,71 @@ func (q *Queries) DeleteClient(ctx context.Context, tenantID string, clientID st
 	return result.RowsAffected(), nil
 }
 
+const findClients = `-- name: FindClients :many
+select tenant_id, client_id, name, description, app_type, logo_uri, is_first_party, oidc_conformant, callbacks, allowed_origins, web_origins, allowed_logout_urls, client_aliases, allowed_clients, grant_types, token_endpoint_auth_method, is_token_endpoint_ip_header_trusted, jwt_configuration, refresh_token, addons, mobile, native_social_login, oidc_logout, default_organization, initiate_login_uri, cross_origin_authentication, cross_origin_loc, sso, sso_disabled, custom_login_page_on, custom_login_page, form_template, organization_usage, organization_require_behavior, require_pushed_authorization_requests, require_proof_of_possession, client_metadata, created_at, updated_at from auth.clients where client_id = $1 order by tenant_id limit 2
+`
+
+// Two are enough to tell that the id alone doesn't name one.
+func (q *Queries) FindClients(ctx context.Context, clientID string) ([]AuthClient, error) {
+	rows, err := q.db.Query(ctx, findClients, clientID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuthClient
+	for rows.Next() {
+		var i AuthClient
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ClientID,
+			&i.Name,
+			&i.Description,
+			&i.AppType,
+			&i.LogoURI,
+			&i.IsFirstParty,
+			&i.OIDCConformant,
+			&i.Callbacks,
+			&i.AllowedOrigins,
+			&i.WebOrigins,
+			&i.AllowedLogoutURLs,
+			&i.ClientAliases,
+			&i.AllowedClients,
+			&i.GrantTypes,
+			&i.TokenEndpointAuthMethod,
+			&i.IsTokenEndpointIPHeaderTrusted,
+			&i.JWTConfiguration,
+			&i.RefreshToken,
+			&i.Addons,
+			&i.Mobile,
+			&i.NativeSocialLogin,
+			&i.OIDCLogout,
+			&i.DefaultOrganization,
+			&i.InitiateLoginURI,
+			&i.CrossOriginAuthentication,
+			&i.CrossOriginLoc,
+			&i.SSO,
+			&i.SSODisabled,
+			&i.CustomLoginPageOn,
+			&i.CustomLoginPage,
+			&i.FormTemplate,
+			&i.OrganizationUsage,
+			&i.OrganizationRequireBehavior,
+			&i.RequirePushedAuthorizationRequests,
+			&i.RequireProofOfPossession,
+			&i.ClientMetadata,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getClient = `-- name: GetClient :one
 
 select tenant_id, client_id, name, description, app_type, logo_uri, is_first_party, oidc_conformant, callbacks, allowed_origins, web_origins, allowed_logout_urls, client_aliases, allowed_clients, grant_types, token_endpoint_auth_method, is_token_endpoint_ip_header_trusted, jwt_configuration, refresh_token, addons, mobile, native_social_login, oidc_logout, default_organization, initiate_login_uri, cross_origin_authentication, cross_origin_loc, sso, sso_disabled, custom_login_page_on, custom_login_page, form_template, organization_usage, organization_require_behavior, require_pushed_authorization_requests, require_proof_of_possession, client_metadata, created_at, updated_at from auth.clients where tenant_id = $1 and client_id = $2
