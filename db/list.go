@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,23 +33,47 @@ type Filter struct {
 	column   string
 	operator string // with a %d for the parameter's number, if it has one
 	value    string
+	values   []string // in the place of value, of a filter that has several
+	typed    bool     // compared as what it is, and not as text
 }
 
 // Equal matches a column's value, as text.
-func Equal(column, value string) Filter { return Filter{column, "= $%d", value} }
+func Equal(column, value string) Filter {
+	return Filter{column: column, operator: "= $%d", value: value}
+}
 
 // Prefix matches the beginning of a text, without regard to case.
 func Prefix(column, value string) Filter {
-	return Filter{column, "ilike $%d", escapeLike(value) + "%"}
+	return Filter{column: column, operator: "ilike $%d", value: escapeLike(value) + "%"}
 }
 
 // Contains matches any part of a text, without regard to case.
 func Contains(column, value string) Filter {
-	return Filter{column, "ilike $%d", "%" + escapeLike(value) + "%"}
+	return Filter{column: column, operator: "ilike $%d", value: "%" + escapeLike(value) + "%"}
+}
+
+// OneOf matches any of the values, as text.
+func OneOf(column string, values ...string) Filter {
+	return Filter{column: column, operator: "= any ($%d::text[])", values: append([]string{}, values...)}
 }
 
 // Unset matches a column that is NULL.
 func Unset(column string) Filter { return Filter{column: column, operator: "is null"} }
+
+// After matches what follows a value in the order of a text column: with the entity's id, a page that goes on where another ended.
+func After(column, value string) Filter {
+	return Filter{column: column, operator: "> $%d", value: value, typed: true}
+}
+
+// Since matches times from this one on.
+func Since(column string, at time.Time) Filter { return timed(column, ">=", at) }
+
+// Until matches times up to this one, itself included.
+func Until(column string, at time.Time) Filter { return timed(column, "<=", at) }
+
+func timed(column, operator string, at time.Time) Filter {
+	return Filter{column: column, operator: operator + " $%d::text::timestamptz", value: at.UTC().Format(time.RFC3339Nano), typed: true}
+}
 
 func escapeLike(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
@@ -142,8 +167,15 @@ func (l listing) where(entity, tenantID string, filters []Filter) (string, []any
 			return "", nil, &Invalid{Entity: entity, Field: f.column, Reason: "can't be filtered by; these can: " + strings.Join(l.filter, ", ")}
 		}
 		term := f.column + "::text " + f.operator
+		if f.typed {
+			term = f.column + " " + f.operator
+		}
 		if strings.Contains(f.operator, "%d") {
-			args = append(args, f.value)
+			if f.values != nil {
+				args = append(args, f.values)
+			} else {
+				args = append(args, f.value)
+			}
 			term = fmt.Sprintf(term, len(args))
 		}
 		terms = append(terms, term)

@@ -62,6 +62,7 @@ type repositories struct {
 	Logs                    *Logs
 	TenantHooks             *TenantHooks
 	HookSecrets             *HookSecrets
+	ConnectionSecrets       *ConnectionSecrets
 	TenantHosts             *TenantHosts
 	Jobs                    *Jobs
 	Tickets                 *Tickets
@@ -92,6 +93,7 @@ func newRepositories(s *session, h *Hooks) repositories {
 		Logs:                    newLogs(s),
 		TenantHooks:             newTenantHooks(s),
 		HookSecrets:             &HookSecrets{s: s},
+		ConnectionSecrets:       &ConnectionSecrets{s: s},
 		TenantHosts:             &TenantHosts{s: s},
 		Jobs:                    newJobs(s),
 		Tickets:                 &Tickets{s: s},
@@ -123,6 +125,7 @@ func (r repositories) on(s *session) repositories {
 		Logs:                    &Logs{*r.Logs.r.on(s)},
 		TenantHooks:             r.TenantHooks.on(s),
 		HookSecrets:             &HookSecrets{s: s},
+		ConnectionSecrets:       &ConnectionSecrets{s: s},
 		TenantHosts:             &TenantHosts{s: s},
 		Jobs:                    &Jobs{Journal[Job, CreateJob]{*r.Jobs.r.on(s)}},
 		Tickets:                 &Tickets{s: s},

@@ -192,6 +192,9 @@ func (u *Users) askUpdate(ctx context.Context, id askID, tenantID, userID string
 	if err != nil {
 		return UpdatePermit{}, err
 	}
+	if in.MergeMetadata && len(a.Asked) > 0 {
+		in = in.merged(row)
+	}
 	if a.UserMetadata != nil {
 		in.UserMetadata = Set[json.RawMessage](a.UserMetadata)
 	}

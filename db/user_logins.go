@@ -31,6 +31,12 @@ func (u *Users) Stats(ctx context.Context, tenantID, id string) (UserStats, erro
 	return stats, failed(err, "read", "user stats")
 }
 
+// StatsOf reads the stats of those of the users that have any, in no order.
+func (u *Users) StatsOf(ctx context.Context, tenantID string, ids ...string) ([]UserStats, error) {
+	stats, err := dbsqlc.New(u.s.reader()).ListUserStats(ctx, tenantID, ids)
+	return stats, failed(err, "list", "user stats")
+}
+
 // RecordLogin counts a login. No hook runs: a login that hooks should hear of is an [AuthEvent].
 // Errors: [ErrNotFound], hooks.ErrOutsideTx.
 func (u *Users) RecordLogin(ctx context.Context, tenantID, id string, login Login) (UserStats, error) {

@@ -51,7 +51,7 @@ type CreateUser struct {
 }
 
 // UpdateUser changes the fields that are present; provider and connection stay. UserMetadata, AppMetadata, ProfileData
-// and Address are replaced as a whole, and null makes the first three {}: to merge, read the user in a transaction first.
+// and Address are replaced as a whole, and null makes the first three {}.
 type UpdateUser struct {
 	Email         Optional[string]          `json:"email"`
 	EmailVerified Optional[bool]            `json:"email_verified"`
@@ -77,6 +77,10 @@ type UpdateUser struct {
 	Multifactor   Optional[[]string]        `json:"multifactor"`
 	UserMetadata  Optional[json.RawMessage] `json:"user_metadata"`
 	AppMetadata   Optional[json.RawMessage] `json:"app_metadata"`
+
+	// MergeMetadata merges UserMetadata and AppMetadata into what the user has, at the first level: a member replaces the one
+	// of its name, a null one removes it, and an object without members leaves nothing.
+	MergeMetadata bool `json:"-"`
 }
 
 // Users is the repository of users. Deleting one takes its linked identities along, and with each its roles, permissions and
@@ -92,6 +96,12 @@ func (u *Users) Identities(ctx context.Context, tenantID, id string) ([]User, er
 	if err == nil && len(users) == 0 {
 		err = ErrNotFound
 	}
+	return users, failed(err, "list", "identities")
+}
+
+// LinkedTo reads the identities that are linked to any of the users, from old to new.
+func (u *Users) LinkedTo(ctx context.Context, tenantID string, ids ...string) ([]User, error) {
+	users, err := dbsqlc.New(u.s.reader()).ListLinkedUsers(ctx, tenantID, ids)
 	return users, failed(err, "list", "identities")
 }
 
@@ -184,8 +194,8 @@ func updateUser(u *User, now time.Time, in UpdateUser) {
 	in.LinkedTo.applyNull(&u.LinkedTo)
 	in.Blocked.apply(&u.Blocked)
 	in.Multifactor.apply(&u.Multifactor)
-	in.UserMetadata.apply(&u.UserMetadata)
-	in.AppMetadata.apply(&u.AppMetadata)
+	applyMerged(in.UserMetadata, in.MergeMetadata, &u.UserMetadata)
+	applyMerged(in.AppMetadata, in.MergeMetadata, &u.AppMetadata)
 	u.UpdatedAt = now
 }
 
@@ -208,7 +218,7 @@ func usersListing() listing {
 		table: "auth.users", tenant: "tenant_id", fallback: "user_id",
 		filter: []string{
 			"user_id", "email", "email_verified", "username", "phone_number", "name", "given_name", "family_name", "nickname",
-			"provider", "connection", "blocked", "linked_to",
+			"provider", "connection", "blocked", "linked_to", "created_at", "updated_at",
 		},
 		sort: []string{"user_id", "email", "username", "name", "given_name", "family_name", "nickname", "created_at", "updated_at"},
 	}

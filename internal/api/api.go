@@ -21,13 +21,16 @@ type Config struct {
 	Store    *db.Store
 	Conn     listener.Conn // what the feed and the deliveries are read through
 	Group    string        // the listeners' group, whose log the feed is; empty: default
-	Tokens   Verifier
+	Tokens   Tokens
 	Audience string            // that tokens must be meant for
-	Seal     tenanthook.Sealer // for the secrets of webhooks
+	Seal     tenanthook.Sealer // for the secrets of webhooks, clients and connections
 	Guard    *webhook.Guard    // where webhooks may go
 	Tables   []string          // the hooked ones, of which there may be triggers: db.Hooks.Tables
 	Trier    Trier             // nil: no test deliveries
 	Logger   *slog.Logger
+
+	// RateLimit is how many requests there may be within a minute of one token's subject. 0: 6000; less: as many as come.
+	RateLimit int
 }
 
 // API is the routes. Close ends its streams.
@@ -46,6 +49,7 @@ type server struct {
 	feed   *listener.Feed
 	tail   *tail
 	closed chan struct{}
+	limits limits
 
 	closing sync.Once
 }
@@ -62,11 +66,11 @@ func New(cfg Config) (*API, error) {
 	case cfg.Seal == nil, cfg.Guard == nil, len(cfg.Tables) == 0:
 		return nil, errors.New("api: Config.Seal, Guard and Tables are needed for hooks: give it all of them")
 	case cfg.Tokens == nil:
-		return nil, errors.New("api: Config.Tokens is nil: give it what checks bearer tokens")
+		return nil, errors.New("api: Config.Tokens is nil: give it a token.Issuer, which makes and checks bearer tokens")
 	}
 	s := &server{
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
-		closed: make(chan struct{}),
+		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
 	}
 	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
 	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
@@ -81,6 +85,22 @@ func New(cfg Config) (*API, error) {
 	s.api = humachi.New(r, description())
 	s.api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(answering{ctx}) })
 	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	s.addUsers()
+	s.addIdentities()
+	s.addRoles()
+	s.addRolePermissions()
+	s.addUserRoles()
+	s.addUserPermissions()
+	s.addConnections()
+	s.addResourceServers()
+	s.addClients()
+	s.addClientGrants()
+	s.addOrganizations()
+	s.addOrganizationMembers()
+	s.addOrganizationConnections()
+	s.addTenantSettings()
+	s.addSigningKeys()
+	s.addStats()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()
@@ -112,6 +132,13 @@ func description() huma.Config {
 				Description: "Hooks as data, what became of their deliveries, the feed of events, and logs. Everything is of the token's tenant.",
 			},
 			Tags: []*huma.Tag{
+				{Name: tagUsers, Description: "Accounts, their identities, roles and permissions."},
+				{Name: tagRoles, Description: "Named sets of permissions."},
+				{Name: tagConnections, Description: "Where users come from."},
+				{Name: tagServers, Description: "The APIs that tokens are made for, and their permissions."},
+				{Name: tagClients, Description: "Applications, and what they may ask for."},
+				{Name: tagOrganizations, Description: "Groups of users, with roles and connections of their own."},
+				{Name: tagTenant, Description: "The tenant's settings, the keys that sign, and figures."},
 				{Name: tagHooks, Description: "What is called, and when."},
 				{Name: tagDeliveries, Description: "What was sent to webhooks, and what came of it."},
 				{Name: tagEvents, Description: "Every committed change, in order."},
@@ -131,10 +158,17 @@ func description() huma.Config {
 
 // The parts of the description.
 const (
-	tagHooks      = "hooks"
-	tagDeliveries = "deliveries"
-	tagEvents     = "events"
-	tagLogs       = "logs"
+	tagUsers         = "users"
+	tagRoles         = "roles"
+	tagConnections   = "connections"
+	tagServers       = "resource servers"
+	tagClients       = "clients"
+	tagOrganizations = "organizations"
+	tagTenant        = "tenant"
+	tagHooks         = "hooks"
+	tagDeliveries    = "deliveries"
+	tagEvents        = "events"
+	tagLogs          = "logs"
 )
 
 // tidy takes the framework's own error out of the description: ourShape leaves none.

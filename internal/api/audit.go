@@ -1,9 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
 )
@@ -16,23 +22,24 @@ const (
 
 // auditDetails is what a line says of a call.
 type auditDetails struct {
-	Operation  string `json:"operation"`
-	Method     string `json:"method"`
-	Path       string `json:"path"`
-	RequestID  string `json:"request_id"`
-	Actor      string `json:"actor"`
-	StatusCode int    `json:"status_code"`
+	Operation  string   `json:"operation"`
+	Method     string   `json:"method"`
+	Path       string   `json:"path"`
+	RequestID  string   `json:"request_id"`
+	Actor      string   `json:"actor"`
+	StatusCode int      `json:"status_code"`
+	Fields     []string `json:"fields"` // what the body had: names, no values
 }
 
 // audit writes a line into the tenant's log about a change that was made here, or refused. That it can't be written fails
 // nothing: what it tells of is done.
-func (s *server) audit(ctx context.Context, c *caller, o operation, status int) {
+func (s *server) audit(ctx context.Context, c *caller, o operation, status int, fields []string) {
 	kind := logAPISuccess
 	if status >= http.StatusBadRequest {
 		kind = logAPIFailure
 	}
 	details, err := json.Marshal(auditDetails{
-		Operation: o.id, Method: c.method, Path: c.path, RequestID: c.requestID, Actor: c.Subject, StatusCode: status,
+		Operation: o.id, Method: c.method, Path: c.path, RequestID: c.requestID, Actor: c.Subject, StatusCode: status, Fields: fields,
 	})
 	if err == nil {
 		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.AuthorizedParty), IP: given(c.ip), UserAgent: given(c.agent), Details: details}
@@ -48,4 +55,25 @@ func given(text string) *string {
 		return nil
 	}
 	return &text
+}
+
+// taped is a request whose body is kept for the line that tells of it.
+type taped struct {
+	humaContext
+	body bytes.Buffer
+}
+
+// Unwrap is asked for by the adapter.
+func (t *taped) Unwrap() huma.Context { return t.humaContext }
+
+// BodyReader keeps what is read.
+func (t *taped) BodyReader() io.Reader { return io.TeeReader(t.humaContext.BodyReader(), &t.body) }
+
+// members names those of the body, in order.
+func (t *taped) members() []string {
+	var body map[string]json.RawMessage
+	if json.Unmarshal(t.body.Bytes(), &body) != nil {
+		return []string{}
+	}
+	return slices.Sorted(maps.Keys(body))
 }

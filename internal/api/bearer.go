@@ -13,8 +13,20 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
+// Tokens makes tokens, checks them, and has the keys that sign them. [token.Issuer] is it.
+type Tokens interface {
+	Verifier
+	Minter
+	SigningKeys
+}
+
+// Minter signs tokens.
+type Minter interface {
+	Mint(ctx context.Context, c token.Claims) (string, error)
+}
+
 // Verifier checks bearer tokens: signature, issuer, audience, times. A token that isn't to be trusted is a token.ErrInvalid; another
-// error says that it could not tell. [token.Issuer] is one.
+// error says that it could not tell.
 type Verifier interface {
 	Verify(ctx context.Context, raw, audience string) (token.Claims, error)
 }
@@ -44,16 +56,20 @@ func callerOf(ctx context.Context) *caller {
 func (s *server) authorize(o operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c, err := s.callerFrom(ctx, o.scope)
+		if err == nil {
+			err = s.limit(ctx, c)
+		}
 		if err == nil && !c.Allows(o.scope) {
 			err = lacksScope(o.scope)
 		}
+		heard := &taped{humaContext: ctx}
 		if err != nil {
 			s.answer(ctx, err)
 		} else {
-			next(huma.WithContext(ctx, context.WithValue(ctx.Context(), callerKey{}, c)))
+			next(huma.WithContext(heard, context.WithValue(ctx.Context(), callerKey{}, c)))
 		}
 		if o.change && c != nil {
-			s.audit(ctx.Context(), c, o, ctx.Status())
+			s.audit(ctx.Context(), c, o, ctx.Status(), heard.members())
 		}
 	}
 }

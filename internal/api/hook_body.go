@@ -128,3 +128,23 @@ func (m maybe[T]) or(fallback T) db.Optional[T] {
 	}
 	return m.Optional
 }
+
+// rawObject is an object for the store; null makes it an empty one.
+func rawObject(m maybe[freeObject]) db.Optional[json.RawMessage] {
+	if value, ok := m.or(freeObject("{}")).Get(); ok {
+		return db.Set(json.RawMessage(value))
+	}
+	return db.Optional[json.RawMessage]{}
+}
+
+// rawOrNull is rawObject for what may be null.
+func rawOrNull(m maybe[freeObject]) db.Optional[json.RawMessage] {
+	value, ok := m.Get()
+	switch {
+	case ok:
+		return db.Set(json.RawMessage(value))
+	case m.Present():
+		return db.Null[json.RawMessage]()
+	}
+	return db.Optional[json.RawMessage]{}
+}

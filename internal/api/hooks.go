@@ -158,16 +158,12 @@ func (s *server) updateHook(ctx context.Context, c *caller, in *updateInput) (*h
 	if err := tenanthook.CheckHeaders(headers); err != nil {
 		return nil, err
 	}
-	metadata := db.Optional[json.RawMessage]{}
-	if value, ok := b.Metadata.or(freeObject("{}")).Get(); ok {
-		metadata = db.Set(json.RawMessage(value))
-	}
 	var row db.TenantHook
 	err := s.cfg.Store.InTx(ctx, func(tx *db.Tx) (err error) {
 		row, err = tx.TenantHooks.Update(ctx, c.tenant, in.ID, db.UpdateTenantHook{
 			Name: b.Name.Optional, TriggerID: b.TriggerID.Optional, URL: b.URL.Optional, FormID: b.FormID.Optional, PageID: b.PageID.Optional,
 			PermissionRequired: b.PermissionRequired.Optional, Enabled: b.Enabled.or(true), Priority: b.Priority.Optional, WhenChanged: b.WhenChanged.Optional,
-			OnError: b.OnError.or("deny"), TimeoutMS: b.TimeoutMS.Optional, RateLimit: b.RateLimit.Optional, Metadata: metadata,
+			OnError: b.OnError.or("deny"), TimeoutMS: b.TimeoutMS.Optional, RateLimit: b.RateLimit.Optional, Metadata: rawObject(b.Metadata),
 		})
 		if err != nil {
 			return err

@@ -70,7 +70,7 @@ func (s *server) told(ctx context.Context, c *caller, err error) *Problem {
 // responses describe the errors of an operation.
 func (s *server) responses(statuses []int) map[string]*huma.Response {
 	described := map[string]*huma.Response{}
-	for _, status := range append(statuses, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType) {
+	for _, status := range append(statuses, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests) {
 		described[strconv.Itoa(status)] = &huma.Response{
 			Description: http.StatusText(status),
 			Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/internal/nearest"
@@ -47,39 +48,72 @@ func parseQuery(q string, columns []string) ([]db.Filter, error) {
 			rest = after
 			continue
 		}
-		column, value, found := strings.Cut(rest, ":")
-		if !found || strings.ContainsAny(column, " \"") {
+		column, value, is := strings.Cut(rest, ":")
+		if !is || strings.ContainsAny(column, " \"") {
 			return nil, badRequest(fmt.Sprintf("q: %q is no field:value term; the fields are %s.", rest, strings.Join(columns, ", ")))
 		}
 		if !slices.Contains(columns, column) {
 			return nil, badRequest(fmt.Sprintf("q: there is no field %q to look in%s; the fields are %s.", column, strings.TrimSuffix(nearestOnly(column, columns), "?"), strings.Join(columns, ", ")))
 		}
-		var filter db.Filter
+		var found []db.Filter
 		var err error
-		if filter, rest, err = parseValue(column, value); err != nil {
+		if found, rest, err = parseValue(strings.TrimPrefix(column, "identities."), value); err != nil {
 			return nil, err
 		}
-		filters = append(filters, filter)
+		filters = append(filters, found...)
 	}
 	return filters, nil
 }
 
-func parseValue(column, text string) (filter db.Filter, rest string, err error) {
+func parseValue(column, text string) (filters []db.Filter, rest string, err error) {
 	if quoted, is := strings.CutPrefix(text, `"`); is {
 		value, rest, closed := strings.Cut(quoted, `"`)
 		if !closed {
-			return filter, "", badRequest(fmt.Sprintf("q: the value of %s has no closing quote.", column))
+			return nil, "", badRequest(fmt.Sprintf("q: the value of %s has no closing quote.", column))
 		}
-		return db.Equal(column, value), rest, nil
+		return []db.Filter{db.Equal(column, value)}, rest, nil
+	}
+	if strings.HasSuffix(column, "_at") {
+		return parseTimes(column, text)
 	}
 	value, rest, _ := strings.Cut(text, " ")
 	switch prefix, is := strings.CutSuffix(value, "*"); {
 	case value == "":
-		return filter, "", badRequest(fmt.Sprintf("q: %s has no value: write %s:value.", column, column))
+		return nil, "", badRequest(fmt.Sprintf("q: %s has no value: write %s:value.", column, column))
 	case is:
-		return db.Prefix(column, prefix), rest, nil
+		return []db.Filter{db.Prefix(column, prefix)}, rest, nil
 	}
-	return db.Equal(column, value), rest, nil
+	return []db.Filter{db.Equal(column, value)}, rest, nil
+}
+
+// parseTimes reads [2026-01-01 TO 2026-02-01T12:00:00Z], in which * is no end.
+func parseTimes(column, text string) (filters []db.Filter, rest string, err error) {
+	wrong := badRequest(fmt.Sprintf("q: %s takes a range of times: write %s:[2026-01-01 TO *].", column, column))
+	inside, rest, closed := strings.Cut(text, "]")
+	from, to, both := strings.Cut(strings.TrimPrefix(inside, "["), " TO ")
+	if !closed || !both || !strings.HasPrefix(inside, "[") {
+		return nil, "", wrong
+	}
+	for i, end := range []string{strings.TrimSpace(from), strings.TrimSpace(to)} {
+		if end == "*" {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, end)
+		if err != nil {
+			if at, err = time.Parse(time.DateOnly, end); err == nil && i == 1 { // all of that day
+				at = at.AddDate(0, 0, 1).Add(-time.Microsecond)
+			}
+		}
+		switch {
+		case err != nil:
+			return nil, "", wrong
+		case i == 0:
+			filters = append(filters, db.Since(column, at))
+		default:
+			filters = append(filters, db.Until(column, at))
+		}
+	}
+	return filters, rest, nil
 }
 
 // nearestOnly is a hint for a mistyped name, and nothing where none is like it.

@@ -94,6 +94,8 @@ func problemOf(err error) *Problem {
 		return internalError(err)
 	case errors.Is(err, db.ErrNotFound), errors.Is(err, listener.ErrNoDelivery):
 		return notFound("There is nothing of that id.")
+	case errors.Is(err, db.ErrChanged):
+		return conflict("It was changed while the webhooks were asked. Try again.")
 	case errors.As(err, &clash):
 		return conflict(sentence(clash.Error()))
 	case errors.As(err, &invalid):

@@ -22,3 +22,6 @@ with former as (
 insert into auth.user_stats (tenant_id, user_id, last_password_reset)
 select $1, $2, $4 from former
 on conflict (tenant_id, user_id) do update set last_password_reset = excluded.last_password_reset;
+
+-- name: ListUserStats :many
+select * from auth.user_stats where tenant_id = $1 and user_id = any (sqlc.arg(user_ids)::text[]);

@@ -33,6 +33,11 @@ select * from auth.users
  where tenant_id = $1 and (user_id = $2 or linked_to = $2)
  order by linked_to is not null, created_at, user_id;
 
+-- name: ListLinkedUsers :many
+select * from auth.users
+ where tenant_id = $1 and linked_to = any (sqlc.arg(accounts)::text[])
+ order by created_at, user_id;
+
 -- The links stay one hop deep: what was linked to the secondary is linked to the primary.
 -- name: LinkUsers :execrows
 update auth.users set linked_to = sqlc.arg(primary_id)::text, updated_at = $2

@@ -98,6 +98,14 @@ type AuthConnection struct {
 	UpdatedAt          time.Time       `db:"updated_at" json:"updated_at"`
 }
 
+type AuthConnectionSecret struct {
+	TenantID     string    `db:"tenant_id" json:"tenant_id"`
+	ConnectionID string    `db:"connection_id" json:"connection_id"`
+	Name         string    `db:"name" json:"name"`
+	Sealed       []byte    `db:"sealed" json:"sealed"`
+	UpdatedAt    time.Time `db:"updated_at" json:"updated_at"`
+}
+
 type AuthHook struct {
 	TenantID           string          `db:"tenant_id" json:"tenant_id"`
 	HookID             string          `db:"hook_id" json:"hook_id"`

@@ -39,6 +39,37 @@ func (q *Queries) GetUserStats(ctx context.Context, tenantID string, userID stri
 	return i, err
 }
 
+const listUserStats = `-- name: ListUserStats :many
+select tenant_id, user_id, login_count, last_login, last_ip, last_password_reset from auth.user_stats where tenant_id = $1 and user_id = any ($2::text[])
+`
+
+func (q *Queries) ListUserStats(ctx context.Context, tenantID string, userIds []string) ([]AuthUserStat, error) {
+	rows, err := q.db.Query(ctx, listUserStats, tenantID, userIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuthUserStat
+	for rows.Next() {
+		var i AuthUserStat
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.UserID,
+			&i.LoginCount,
+			&i.LastLogin,
+			&i.LastIP,
+			&i.LastPasswordReset,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const recordLogin = `-- name: RecordLogin :one
 insert into auth.user_stats as s (tenant_id, user_id, login_count, last_login, last_ip)
 values ($1, $2, 1, $3, $4)

@@ -260,6 +260,64 @@ func (q *Queries) ListIdentities(ctx context.Context, tenantID string, userID st
 	return items, nil
 }
 
+const listLinkedUsers = `-- name: ListLinkedUsers :many
+select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users
+ where tenant_id = $1 and linked_to = any ($2::text[])
+ order by created_at, user_id
+`
+
+func (q *Queries) ListLinkedUsers(ctx context.Context, tenantID string, accounts []string) ([]AuthUser, error) {
+	rows, err := q.db.Query(ctx, listLinkedUsers, tenantID, accounts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuthUser
+	for rows.Next() {
+		var i AuthUser
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.UserID,
+			&i.Email,
+			&i.EmailVerified,
+			&i.Username,
+			&i.PhoneNumber,
+			&i.PhoneVerified,
+			&i.Name,
+			&i.GivenName,
+			&i.FamilyName,
+			&i.MiddleName,
+			&i.Nickname,
+			&i.Picture,
+			&i.Profile,
+			&i.Website,
+			&i.Gender,
+			&i.Birthdate,
+			&i.Zoneinfo,
+			&i.Locale,
+			&i.Address,
+			&i.Provider,
+			&i.Connection,
+			&i.IsSocial,
+			&i.ProfileData,
+			&i.LinkedTo,
+			&i.Blocked,
+			&i.Multifactor,
+			&i.UserMetadata,
+			&i.AppMetadata,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listUsersByEmail = `-- name: ListUsersByEmail :many
 select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users where tenant_id = $1 and lower(email) = lower($2::text) order by created_at, user_id
 `
