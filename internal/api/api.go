@@ -48,6 +48,7 @@ type server struct {
 	actor  *tenanthook.Actor
 	feed   *listener.Feed
 	tail   *tail
+	lines  *lines
 	closed chan struct{}
 	limits limits
 
@@ -72,6 +73,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
 		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
 	}
+	s.lines = &lines{write: cfg.Store.WriteLogs}
 	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
 	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
 	if s.log == nil {
