@@ -23,7 +23,7 @@ type Config struct {
 	Group    string            // the listeners' group, whose log the feed is; empty: default
 	Tokens   Tokens            // makes and checks bearer tokens
 	Audience string            // that tokens must be meant for
-	Seal     tenanthook.Sealer // for the secrets of webhooks
+	Seal     tenanthook.Sealer // for the secrets of webhooks, clients and connections
 	Guard    *webhook.Guard    // where webhooks may go
 	Tables   []string          // the hooked ones, of which there may be triggers: db.Hooks.Tables
 	Trier    Trier             // nil: no test deliveries
@@ -48,6 +48,7 @@ type server struct {
 	actor  *tenanthook.Actor
 	feed   *listener.Feed
 	tail   *tail
+	lines  *lines
 	closed chan struct{}
 	limits limits
 
@@ -72,6 +73,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
 		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
 	}
+	s.lines = &lines{write: cfg.Store.WriteLogs}
 	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
 	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
 	if s.log == nil {

@@ -43,7 +43,7 @@ func (s *server) audit(ctx context.Context, c *caller, o operation, status int, 
 	})
 	if err == nil {
 		line := db.CreateLog{Type: kind, Description: o.summary, UserID: given(c.Subject), ClientID: given(c.AuthorizedParty), IP: given(c.ip), UserAgent: given(c.agent), Details: details}
-		_, err = s.cfg.Store.Logs.Create(context.WithoutCancel(ctx), c.tenant, line)
+		err = s.lines.add(ctx, db.LogLine{TenantID: c.tenant, CreateLog: line})
 	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "a log line could not be written", "request_id", c.requestID, "operation", o.id, "error", err)

@@ -87,6 +87,8 @@ type Issuer struct {
 	keys     atomic.Pointer[keySet]
 	reading  chan struct{} // has one place, for whoever reads the keys
 	services serviceTokens
+
+	seen seen
 }
 
 // Open reads the keys, after making those that are missing; several processes may do so at once. It fails where a private

@@ -36,23 +36,9 @@ func (i *Issuer) Verify(ctx context.Context, raw, audience string) (Claims, erro
 	if len(raw) > maxRawSize {
 		return Claims{}, ErrMalformed
 	}
-	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.EdDSA})
-	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID == "" {
-		return Claims{}, ErrMalformed
-	}
-	header := parsed.Headers[0]
-	key, err := i.keyOf(ctx, header.KeyID)
+	p, err := i.read(ctx, raw)
 	if err != nil {
 		return Claims{}, err
-	}
-	if key.Algorithm != header.Algorithm {
-		return Claims{}, ErrSignature
-	}
-	var p payload
-	if err := parsed.Claims(key.Key, &p); errors.Is(err, jose.ErrCryptoFailure) {
-		return Claims{}, ErrSignature
-	} else if err != nil {
-		return Claims{}, ErrMalformed
 	}
 	if err := i.check(p, audience); err != nil {
 		return Claims{}, err
@@ -61,6 +47,35 @@ func (i *Issuer) Verify(ctx context.Context, raw, audience string) (Claims, erro
 		ID: p.ID, Subject: p.Subject, AuthorizedParty: p.AuthorizedParty, Audience: p.Audience, TenantID: p.TenantID,
 		Scope: p.Scope, Permissions: p.Permissions, IssuedAt: p.IssuedAt.Time(), Expires: p.Expires.Time(),
 	}, nil
+}
+
+// read checks the signature and reads what is signed. One that was checked before isn't checked again as long as its key is
+// in force; times and all else are.
+func (i *Issuer) read(ctx context.Context, raw string) (payload, error) {
+	if seen, ok := i.seen.find(raw); ok {
+		_, err := i.keyOf(ctx, seen.key)
+		return seen.payload, err
+	}
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.EdDSA})
+	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID == "" {
+		return payload{}, ErrMalformed
+	}
+	header := parsed.Headers[0]
+	key, err := i.keyOf(ctx, header.KeyID)
+	if err != nil {
+		return payload{}, err
+	}
+	if key.Algorithm != header.Algorithm {
+		return payload{}, ErrSignature
+	}
+	var p payload
+	if err := parsed.Claims(key.Key, &p); errors.Is(err, jose.ErrCryptoFailure) {
+		return payload{}, ErrSignature
+	} else if err != nil {
+		return payload{}, ErrMalformed
+	}
+	i.seen.note(raw, verified{p, header.KeyID})
+	return p, nil
 }
 
 // keyOf finds a public key; for one that isn't known the keys are read again, though not for every such token.

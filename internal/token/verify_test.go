@@ -148,3 +148,31 @@ func TestUnknownKeysAreReadSeldom(t *testing.T) {
 		t.Errorf("later the database was asked %d times; want 2", n)
 	}
 }
+
+// A token whose signature was checked before is refused all the same once it has expired, for another audience, and without
+// its key.
+func TestVerifyAgain(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	i := e.open(t)
+	leaked := e.kid(t, token.Current)
+	raw := e.mint(t, i)
+	for range 2 {
+		_, err := i.Verify(t.Context(), raw, audience)
+		ok(t, err)
+	}
+	_, err := i.Verify(t.Context(), raw, "another")
+	wantError(t, err, token.ErrAudience)
+	ok(t, i.RotateAtOnce(t.Context()))
+	ok(t, i.Revoke(t.Context(), leaked))
+	e.clock.move(6 * time.Second)
+	_, err = i.Verify(t.Context(), raw, audience)
+	wantError(t, err, token.ErrUnknownKey)
+
+	raw = e.mint(t, i)
+	_, err = i.Verify(t.Context(), raw, audience)
+	ok(t, err)
+	e.clock.move(30 * 24 * time.Hour)
+	_, err = i.Verify(t.Context(), raw, audience)
+	wantError(t, err, token.ErrExpired)
+}
