@@ -50,6 +50,7 @@ type server struct {
 	tail   *tail
 	closed chan struct{}
 	limits limits
+	jobs   chan struct{} // has one place: somebody waits for a worker
 
 	closing sync.Once
 }
@@ -70,7 +71,7 @@ func New(cfg Config) (*API, error) {
 	}
 	s := &server{
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
-		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
+		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit), jobs: make(chan struct{}, 1),
 	}
 	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
 	s.actor = &tenanthook.Actor{Store: cfg.Store, Operator: s.op}
@@ -102,6 +103,7 @@ func New(cfg Config) (*API, error) {
 	s.addSigningKeys()
 	s.addStats()
 	s.addTickets()
+	s.addJobs()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()
