@@ -9,7 +9,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/internal/api"
-
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 

@@ -143,7 +143,7 @@ func (s *server) importUsers(ctx context.Context, c *caller, in *uploadInput) (*
 	if err != nil {
 		return nil, err
 	}
-	defer spool.Close()
+	defer func() { _ = spool.Close() }()
 	if create.Options, err = json.Marshal(jobOptions{Stamp: db.StampOf(ctx), Bytes: size}); err != nil {
 		return nil, err
 	}
