@@ -151,7 +151,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 		}
 		defer func() { _ = os.Remove(d.issuerFile()) }() // the next start writes it anew
 	}
-	return runTogether(ctx, l, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
+	return runTogether(ctx, l, management.RunJobs, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
 // keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, for the management API's reads, and for what
@@ -184,13 +184,17 @@ func listen(ctx context.Context, addr, setting string) (*site, error) {
 func (s *site) url() string { return "http://" + s.addr.Addr().String() }
 
 // runTogether runs the listener and the HTTP servers; when one ends, so do the others.
-func runTogether(ctx context.Context, l *listener.Listener, sites []*site, welcome, standingBy func()) error {
+func runTogether(ctx context.Context, l *listener.Listener, jobs func(context.Context), sites []*site, welcome, standingBy func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := l.Run(ctx); err != nil {
 			return err
 		}
 		return ctx.Err()
+	})
+	g.Go(func() error {
+		jobs(ctx)
+		return nil
 	})
 	for _, s := range sites {
 		g.Go(func() error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-dev/latchkey/internal/api"
 	"github.com/latchkey-dev/latchkey/internal/seal"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
@@ -22,7 +23,7 @@ const commandLine = "latchkey-cli"
 
 // managementScopes are all that the management API asks for.
 func managementScopes() []string {
-	return []string{"read:hooks", "create:hooks", "update:hooks", "delete:hooks", "read:events", "read:logs"}
+	return api.Scopes()
 }
 
 // issuing is the flags that say what tokens look like.

@@ -51,6 +51,7 @@ type server struct {
 	lines  *lines
 	closed chan struct{}
 	limits limits
+	jobs   chan struct{} // has one place: somebody waits for a worker
 
 	closing sync.Once
 }
@@ -71,7 +72,7 @@ func New(cfg Config) (*API, error) {
 	}
 	s := &server{
 		cfg: cfg, log: cfg.Logger, op: listener.NewOperator(cfg.Conn, cfg.Group), feed: listener.NewFeed(cfg.Conn, cfg.Group),
-		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit),
+		closed: make(chan struct{}), limits: newLimits(cfg.RateLimit), jobs: make(chan struct{}, 1),
 	}
 	s.lines = &lines{write: cfg.Store.WriteLogs}
 	s.maker = &tenanthook.Maker{Store: cfg.Store, Seal: cfg.Seal, Guard: cfg.Guard, Tables: cfg.Tables}
@@ -104,6 +105,7 @@ func New(cfg Config) (*API, error) {
 	s.addSigningKeys()
 	s.addStats()
 	s.addTickets()
+	s.addJobs()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()

@@ -67,7 +67,15 @@ type taped struct {
 func (t *taped) Unwrap() huma.Context { return t.humaContext }
 
 // BodyReader keeps what is read.
-func (t *taped) BodyReader() io.Reader { return io.TeeReader(t.humaContext.BodyReader(), &t.body) }
+func (t *taped) BodyReader() io.Reader { return io.TeeReader(t.humaContext.BodyReader(), t) }
+
+// Write keeps what JSON may be long; an upload that is longer is none, and not held in memory.
+func (t *taped) Write(p []byte) (int, error) {
+	if room := maxBody - t.body.Len(); room > 0 {
+		t.body.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
 
 // members names those of the body, in order.
 func (t *taped) members() []string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/latchkey-dev/latchkey/internal/api"
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
@@ -36,6 +37,9 @@ func TestRoutesAreDescribed(t *testing.T) {
 	}
 	if seen != described || seen == 0 {
 		t.Errorf("%d routes, and %d are described", seen, described)
+	}
+	if all := strings.Join(api.Scopes(), "+"); all != r.everything() {
+		t.Errorf("the scopes are said to be %s, and are %s", all, r.everything())
 	}
 	if r.doc.OpenAPI != "3.1.0" {
 		t.Errorf("it is OpenAPI %s", r.doc.OpenAPI)

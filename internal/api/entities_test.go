@@ -83,6 +83,13 @@ func entities() map[string]scenario {
 		"create-email-verification-ticket": {path: "/tickets/email-verification", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 		"create-password-change-ticket":    {path: "/tickets/password-change", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 
+		"import-users": {
+			path: "/jobs/users-imports", form: "multipart/form-data; boundary=x", status: 202, names: true,
+			body: "--x\r\nContent-Disposition: form-data; name=\"connection_id\"\r\n\r\ncon_mine\r\n--x\r\nContent-Disposition: form-data; name=\"users\"; filename=\"u\"\r\n\r\n[]\r\n--x--\r\n",
+		},
+		"get-job":         {path: "/jobs/job_mine", status: 200},
+		"list-job-errors": {path: "/jobs/job_mine/errors", status: 200},
+
 		"get-tenant-settings":    {path: "/tenants/settings", status: 200, lists: true},
 		"update-tenant-settings": {path: "/tenants/settings", body: `{"friendly_name": "changed"}`, status: 200, lists: true, hooks: "tenants.update"},
 		"list-signing-keys":      {path: "/keys/signing", status: 200, lists: true},
@@ -107,6 +114,7 @@ const seed = `
 	insert into auth.connections (tenant_id, id, name, strategy) values ('acme', 'con_mine', 'mine', 'auth0'), ('acme', 'con_second', 'second', 'auth0');
 	insert into auth.clients (tenant_id, client_id, name) values ('acme', 'cli_mine', 'mine');
 	insert into auth.client_grants (tenant_id, id, client_id, audience) values ('acme', 'cgr_mine', 'cli_mine', 'urn:api');
+	insert into auth.jobs (tenant_id, id, type) values ('acme', 'job_mine', 'users_import');
 	insert into auth.organizations (tenant_id, id, name) values ('acme', 'org_mine', 'mine');
 	insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'org_mine', 'auth0|mine');
 	insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'org_mine', 'auth0|mine', 'rol_mine');
@@ -117,4 +125,4 @@ const seed = `
 // unseed takes it away, and what came of it.
 const unseed = `
 	delete from auth.users; delete from auth.roles; delete from auth.resource_servers; delete from auth.connections; delete from auth.clients;
-	delete from auth.organizations; delete from auth.signing_keys where state = 'retired';`
+	delete from auth.organizations; delete from auth.jobs; delete from auth.signing_keys where state = 'retired';`

@@ -34,6 +34,11 @@ type anyJSONObject json.RawMessage
 // MarshalJSON implements json.Marshaler.
 func (o anyJSONObject) MarshalJSON() ([]byte, error) { return json.RawMessage(o).MarshalJSON() }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *anyJSONObject) UnmarshalJSON(text []byte) error {
+	return (*json.RawMessage)(o).UnmarshalJSON(text)
+}
+
 // Schema implements huma.SchemaProvider.
 func (anyJSONObject) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}

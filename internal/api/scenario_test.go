@@ -13,6 +13,7 @@ type scenario struct {
 	path    string // in which {delivery} stands for a dead delivery's id, {kid} for the current key's
 	query   string
 	body    string
+	form    string // the body's content type, where it isn't JSON
 	status  int
 	lists   bool // it names nothing of acme's in its path, so that another tenant may call it too
 	names   bool // as lists, but its body names what is acme's: another tenant is told that there is none
@@ -74,7 +75,7 @@ const state = `select md5(concat(
 	(select string_agg(t::text, ',' order by t::text) from auth.client_secrets t), (select string_agg(t::text, ',' order by t::text) from auth.client_grants t),
 	(select string_agg(t::text, ',' order by t::text) from auth.organizations t), (select string_agg(t::text, ',' order by t::text) from auth.organization_members t),
 	(select string_agg(t::text, ',' order by t::text) from auth.organization_member_roles t), (select string_agg(t::text, ',' order by t::text) from auth.organization_connections t),
-	(select string_agg(t::text, ',' order by t::text) from auth.signing_keys t), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
+	(select string_agg(t::text, ',' order by t::text) from auth.signing_keys t), (select string_agg(t::text, ',' order by t::text) from auth.jobs t), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
 
 // Every operation: what it says to who may not call it, to another tenant, and to what there isn't; none of that changes
 // anything. Then it works for who may.
@@ -130,7 +131,7 @@ func (r *rig) play(method string, op *described, s scenario) {
 	case s.key:
 		r.as(method, path, s.body).want(t, 403, "control_plane_only")
 	case s.names:
-		r.call("globex/"+r.everything(), method, path, s.body).want(t, 400, "")
+		r.call("globex/"+r.everything(), method, path, s.body, s.header()...).want(t, 400, "")
 	case s.body404:
 		r.call("globex/"+r.everything(), method, path, s.body).want(t, 404, "not_found")
 		r.as(method, path, strings.ReplaceAll(s.body, "mine", "none")).want(t, 404, "not_found")
@@ -142,7 +143,7 @@ func (r *rig) play(method string, op *described, s scenario) {
 		}
 	}
 	r.as(method, strings.SplitN(path, "?", 2)[0]+"?color=red", s.body).want(t, 400, "color: there is no such query parameter")
-	if s.body != "" {
+	if s.body != "" && s.form == "" {
 		r.as(method, path, strings.Replace(s.body, "{", `{"color": "red", `, 1)).want(t, 400, "color: there is no such field")
 		r.as(method, path, s.body[:len(s.body)-1]).want(t, 400, "the body")
 		r.as(method, path, `{"x": "`+strings.Repeat("x", 256<<10)+`"}`).want(t, 413, "payload_too_large")
@@ -178,5 +179,12 @@ func (r *rig) try(method, path string, s scenario) {
 		r.call("-/"+r.everything(), method, path, s.body, "tenant-id", "acme").want(r.t, s.status, "")
 		return
 	}
-	r.as(method, path, s.body).want(r.t, s.status, "")
+	r.call("acme/"+r.everything(), method, path, s.body, s.header()...).want(r.t, s.status, "")
+}
+
+func (s scenario) header() []string {
+	if s.form == "" {
+		return nil
+	}
+	return []string{"Content-Type", s.form}
 }
