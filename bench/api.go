@@ -50,11 +50,11 @@ func measureAPI(ctx context.Context, b *bench) (_ []figure, err error) {
 		}
 		defer stop()
 	}
-	ours, bearer, closeOurs, err := b.apiSite(ctx)
+	ours, err := b.apiSite(ctx, "create:roles read:users")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, closeOurs()) }()
+	defer func() { err = errors.Join(err, ours.end()) }()
 	pool, err := openPool(ctx, b.url, apiClients)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func measureAPI(ctx context.Context, b *bench) (_ []figure, err error) {
 	defer func() { err = errors.Join(err, theirs.close()) }()
 	transport := &http.Transport{MaxIdleConnsPerHost: apiClients}
 	defer transport.CloseIdleConnections()
-	client := &apiClient{client: &http.Client{Transport: transport}, bearer: bearer}
+	client := &apiClient{client: &http.Client{Transport: transport}, bearer: ours.bearer}
 
 	var figures []figure
 	for _, c := range []struct {
@@ -77,7 +77,7 @@ func measureAPI(ctx context.Context, b *bench) (_ []figure, err error) {
 		var one, other []float64
 		for i := range b.runs {
 			for turn := range 2 {
-				site, rates := ours, &one
+				site, rates := ours.site, &one
 				if (i+turn)%2 == 1 {
 					site, rates = theirs, &other
 				}
@@ -108,51 +108,51 @@ func (b *bench) prepareAPI(ctx context.Context) error {
 		from generate_series(0, %d) i on conflict do nothing`, apiUsers-1))
 }
 
-// apiSite is the management API as `latchkey serve` has it.
-func (b *bench) apiSite(ctx context.Context) (s *site, bearer string, end func() error, err error) {
+func (b *bench) apiSite(ctx context.Context, scope string) (*apiSite, error) {
 	keys, err := seal.Parse(seal.New())
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
 	pool, err := openPool(ctx, b.url, 4)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
 	issuer, err := token.Open(ctx, token.Config{Database: pool, Keys: keys, Issuer: "https://bench.example/"})
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
-	bearer, err = issuer.Mint(ctx, token.Claims{
-		Subject: "bench", TenantID: "t0", Scope: "create:roles read:users", Audience: []string{issuer.Audience()}, Expires: time.Now().Add(time.Hour),
+	bearer, err := issuer.Mint(ctx, token.Claims{
+		Subject: "bench", TenantID: "t0", Scope: scope, Audience: []string{issuer.Audience()}, Expires: time.Now().Add(time.Hour),
 	})
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
 	reg := db.NewHooks()
 	store, err := db.Open(ctx, db.Config{DatabaseURL: b.url + "&pool_max_conns=" + strconv.Itoa(apiClients), Hooks: reg})
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
 	guard, err := webhook.NewGuard()
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
-	management, err := api.New(api.Config{
+	management, err := api.New(api.Config{ //nolint:contextcheck // its requests have contexts of their own
 		Store: store, Conn: pool, Tokens: issuer, Audience: issuer.Audience(), Seal: keys, Guard: guard, Tables: reg.Tables(), Logger: b.log, RateLimit: -1,
 	})
 	if err != nil {
-		return nil, "", nil, err
+		return nil, err
 	}
-	if s, err = newSite(ctx, management); err != nil {
-		return nil, "", nil, err
+	s, err := newSite(ctx, management)
+	if err != nil {
+		return nil, err
 	}
-	return s, bearer, func() error {
+	return &apiSite{site: s, api: management, bearer: bearer, end: func() error {
 		management.Close()
 		err := s.close()
 		store.Close()
 		pool.Close()
 		return errors.Join(err, b.exec(context.WithoutCancel(ctx), `truncate auth.signing_keys`))
-	}, nil
+	}}, nil
 }
 
 // bareAPI does what the API does in the database, and no more.

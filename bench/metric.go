@@ -16,7 +16,7 @@ type metric struct {
 }
 
 func metrics() []metric {
-	return []metric{backlogMetric(), riverMetric(), txHookMetric(), manyHooksMetric(), liveMetric(), writeMetric(), followMetric(), bigTxMetric(), webhookMetric(), fairnessMetric(), apiMetric()}
+	return []metric{backlogMetric(), riverMetric(), txHookMetric(), manyHooksMetric(), liveMetric(), writeMetric(), followMetric(), bigTxMetric(), webhookMetric(), fairnessMetric(), apiMetric(), importMetric()}
 }
 
 // choose takes the metrics of which the name or a figure matches.
