@@ -118,8 +118,8 @@ func TestOneTransaction(t *testing.T) {
 			[]string{"roles insert a", "users insert u", `user_roles insert ["u","a"]`, "roles delete a", `user_roles delete ["u","a"]`},
 		},
 		"truncate of several tables": {
-			[]string{insert("a"), `truncate auth.roles, auth.user_roles, auth.role_permissions`},
-			[]string{"roles insert a", "roles truncate ", "user_roles truncate ", "role_permissions truncate "},
+			[]string{insert("a"), `truncate auth.roles, auth.user_roles, auth.role_permissions, auth.organization_member_roles`},
+			[]string{"roles insert a", "roles truncate ", "user_roles truncate ", "role_permissions truncate ", "organization_member_roles truncate "},
 		},
 		"columns change between rows": {
 			[]string{
