@@ -106,6 +106,7 @@ func New(cfg Config) (*API, error) {
 	s.addStats()
 	s.addTickets()
 	s.addJobs()
+	s.addExports()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()

@@ -88,6 +88,8 @@ func entities() map[string]scenario {
 			body: "--x\r\nContent-Disposition: form-data; name=\"connection_id\"\r\n\r\ncon_mine\r\n--x\r\nContent-Disposition: form-data; name=\"users\"; filename=\"u\"\r\n\r\n[]\r\n--x--\r\n",
 		},
 		"get-job":         {path: "/jobs/job_mine", status: 200},
+		"export-users":    {path: "/jobs/users-exports", body: `{"connection_id": "con_mine", "format": "csv", "fields": [{"name": "email"}]}`, status: 200, names: true},
+		"get-job-file":    {path: "/jobs/export_mine/file", status: 200},
 		"list-job-errors": {path: "/jobs/job_mine/errors", status: 200},
 
 		"get-tenant-settings":    {path: "/tenants/settings", status: 200, lists: true},
@@ -115,6 +117,8 @@ const seed = `
 	insert into auth.clients (tenant_id, client_id, name) values ('acme', 'cli_mine', 'mine');
 	insert into auth.client_grants (tenant_id, id, client_id, audience) values ('acme', 'cgr_mine', 'cli_mine', 'urn:api');
 	insert into auth.jobs (tenant_id, id, type) values ('acme', 'job_mine', 'users_import');
+	insert into auth.jobs (tenant_id, id, type, status) values ('acme', 'export_mine', 'users_export', 'completed');
+	insert into auth.job_chunks (tenant_id, job_id, number, data) values ('acme', 'export_mine', 0, '{}');
 	insert into auth.organizations (tenant_id, id, name) values ('acme', 'org_mine', 'mine');
 	insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'org_mine', 'auth0|mine');
 	insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'org_mine', 'auth0|mine', 'rol_mine');
