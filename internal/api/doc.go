@@ -15,7 +15,7 @@
 //	paging.go      page, per_page, q, sort; listing.go: fields and checkpoints; list.go is a list with or without totals
 //	fields.go      the description of an entity whose members are its row's
 //	users.go       /users; user_body.go is a user as JSON; identities.go, user_roles.go, user_permissions.go what it has
-//	roles.go, connections.go, resource_servers.go, clients.go, client_grants.go, organizations.go, ...  one resource each
+//	roles.go, connections.go, resource_servers.go, clients.go, client_grants.go, organizations.go, forms.go, ...  one resource each
 //	tenant_settings.go, signing_keys.go, stats.go, tickets.go  the rest of the tenant
 //	jobs.go        /jobs; jobs_worker.go works on them; import_file.go reads a file, import_users.go writes its users;
 //	               export_users.go makes a file, and sends it

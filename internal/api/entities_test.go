@@ -80,6 +80,12 @@ func entities() map[string]scenario {
 		"update-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", body: `{"show_as_button": false}`, status: 200, hooks: "organization_connections.update"},
 		"remove-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", status: 204, hooks: "organization_connections.delete"},
 
+		"create-form": {path: "/forms", body: `{"name": "new", "nodes": [{"id": "a"}]}`, status: 201, lists: true, hooks: "forms.insert"},
+		"list-forms":  {path: "/forms", status: 200, lists: true},
+		"get-form":    {path: "/forms/form_mine", status: 200},
+		"update-form": {path: "/forms/form_mine", body: `{"start": {"next_node": "a"}}`, status: 200, hooks: "forms.update"},
+		"delete-form": {path: "/forms/form_mine", status: 204, hooks: "forms.delete"},
+
 		"create-email-verification-ticket": {path: "/tickets/email-verification", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 		"create-password-change-ticket":    {path: "/tickets/password-change", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 
@@ -120,6 +126,7 @@ const seed = `
 	insert into auth.jobs (tenant_id, id, type, status) values ('acme', 'export_mine', 'users_export', 'completed');
 	insert into auth.job_chunks (tenant_id, job_id, number, data) values ('acme', 'export_mine', 0, '{}');
 	insert into auth.organizations (tenant_id, id, name) values ('acme', 'org_mine', 'mine');
+	insert into auth.forms (tenant_id, id, name) values ('acme', 'form_mine', 'mine');
 	insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'org_mine', 'auth0|mine');
 	insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'org_mine', 'auth0|mine', 'rol_mine');
 	insert into auth.organization_connections (tenant_id, organization_id, connection_id) values ('acme', 'org_mine', 'con_mine');
@@ -129,4 +136,4 @@ const seed = `
 // unseed takes it away, and what came of it.
 const unseed = `
 	delete from auth.users; delete from auth.roles; delete from auth.resource_servers; delete from auth.connections; delete from auth.clients;
-	delete from auth.organizations; delete from auth.jobs; delete from auth.signing_keys where state = 'retired';`
+	delete from auth.organizations; delete from auth.jobs; delete from auth.forms; delete from auth.signing_keys where state = 'retired';`
