@@ -42,7 +42,7 @@ func entities() map[string]scenario {
 		"delete-connection": {path: "/connections/con_mine", status: 204, hooks: "connections.delete organization_connections.delete"},
 
 		"create-resource-server": {path: "/resource-servers", body: `{"identifier": "urn:new", "scopes": [{"value": "a"}]}`, status: 201, lists: true, hooks: "permissions.insert resource_servers.insert"},
-		"list-resource_servers":  {path: "/resource-servers", status: 200, lists: true},
+		"list-resource-servers":  {path: "/resource-servers", status: 200, lists: true},
 		"get-resource-server":    {path: "/resource-servers/api_mine", status: 200},
 		"update-resource-server": {
 			path: "/resource-servers/api_mine", body: `{"scopes": [{"value": "read:a", "description": "changed"}, {"value": "read:c"}]}`, status: 200,
@@ -57,7 +57,7 @@ func entities() map[string]scenario {
 		"delete-client":        {path: "/clients/cli_mine", status: 204, hooks: "client_grants.delete clients.delete"},
 		"rotate-client-secret": {path: "/clients/cli_mine/rotate-secret", status: 200},
 		"create-client-grant":  {path: "/client-grants", body: `{"client_id": "cli_mine", "audience": "urn:new", "scope": []}`, status: 201, names: true, hooks: "client_grants.insert"},
-		"list-client_grants":   {path: "/client-grants", status: 200, lists: true},
+		"list-client-grants":   {path: "/client-grants", status: 200, lists: true},
 		"get-client-grant":     {path: "/client-grants/cgr_mine", status: 200},
 		"update-client-grant":  {path: "/client-grants/cgr_mine", body: `{"scope": ["a"]}`, status: 200, hooks: "client_grants.update"},
 		"delete-client-grant":  {path: "/client-grants/cgr_mine", status: 204, hooks: "client_grants.delete"},
