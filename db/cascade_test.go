@@ -58,6 +58,7 @@ func (h *heard) register(reg *db.Hooks) {
 	})
 	reg.Clients.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Client) error { return h.call("client " + r.ClientID) })
 	reg.ClientGrants.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.ClientGrant) error { return h.call("grant " + r.ID) })
+	reg.Forms.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.Form) error { return h.call("form " + r.ID) })
 	reg.AuthEvents.BeforeDelete("h", func(_ context.Context, _ hooks.Tx, r db.AuthEvent) error { return h.call("event " + r.ID) })
 	reg.RolePermissions.BeforeRemove("h", func(_ context.Context, _ hooks.Tx, role db.RoleRef, refs []db.PermissionRef) ([]db.PermissionRef, error) {
 		var names []string
@@ -98,6 +99,7 @@ func (e *env) fill(t *testing.T) {
 		values ('acme', 'o1', 'u1'), ('acme', 'o1', 'u2'), ('acme', 'o2', 'u2'), ('globex', 'o1', 'u1');
 		insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'o1', 'u1', 'r1'), ('acme', 'o2', 'u2', 'r2');
 		insert into auth.organization_connections (tenant_id, organization_id, connection_id) values ('acme', 'o1', 'c');
+		insert into auth.forms (tenant_id, id, name) values ('acme', 'f', 'f');
 		insert into auth.auth_events (tenant_id, id, type) values ('acme', 'e', 'login')`)
 }
 
@@ -161,7 +163,7 @@ func TestDeleteTakesAlong(t *testing.T) {
 				"permissions of r1: p1 p2 p3", "permissions of r2: p1", "connection c",
 				"client app", "client job", "grant g1", "grant g2", "grant g3",
 				"organization o1", "organization o2", "member o1 u1", "member o1 u2", "member o2 u2",
-				"member role o1 u1 r1", "member role o2 u2 r2", "organization connection o1 c", "event e",
+				"member role o1 u1 r1", "member role o2 u2 r2", "organization connection o1 c", "form f", "event e",
 			},
 		},
 	} {
@@ -175,7 +177,7 @@ func TestDeleteTakesAlong(t *testing.T) {
 				union all select tenant_id from auth.user_roles union all select tenant_id from auth.auth_events
 				union all select tenant_id from auth.user_permissions union all select tenant_id from auth.organizations
 				union all select tenant_id from auth.organization_members union all select tenant_id from auth.organization_member_roles
-				union all select tenant_id from auth.organization_connections
+				union all select tenant_id from auth.organization_connections union all select tenant_id from auth.forms
 				union all select tenant_id from auth.clients union all select tenant_id from auth.client_grants
 				union all select tenant_id from auth.connections union all select id from auth.tenants) x`
 			before := e.count(t, rows)

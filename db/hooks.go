@@ -25,6 +25,7 @@ type Hooks struct {
 	OrganizationMembers     *hooks.Entity[OrganizationMember]
 	OrganizationMemberRoles *hooks.Entity[OrganizationMemberRole]
 	OrganizationConnections *hooks.Entity[OrganizationConnection]
+	Forms                   *hooks.Entity[Form]
 	AuthEvents              *hooks.Entity[AuthEvent]
 
 	registry hooks.Registry
@@ -52,6 +53,7 @@ func NewHooks() *Hooks {
 	h.OrganizationMembers = entityHooks[OrganizationMember](r, "auth.organization_members")
 	h.OrganizationMemberRoles = entityHooks[OrganizationMemberRole](r, "auth.organization_member_roles")
 	h.OrganizationConnections = entityHooks[OrganizationConnection](r, "auth.organization_connections")
+	h.Forms = entityHooks[Form](r, "auth.forms")
 	h.AuthEvents = entityHooks[AuthEvent](r, "auth.auth_events")
 	return h
 }

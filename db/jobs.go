@@ -97,6 +97,18 @@ func (j *Jobs) Progress(ctx context.Context, claimed Job, p JobProgress, lease t
 	})
 }
 
+// Restart takes back what a claimed job has come to, with all of its chunks, and renews its lease: for an export, which begins anew.
+// Errors as [Jobs.Progress].
+func (j *Jobs) Restart(ctx context.Context, claimed Job, lease time.Duration) error {
+	return j.write(ctx, "restart", func(ctx context.Context, w *write) error {
+		_, err := w.step().ProgressJob(ctx, dbsqlc.ProgressJobParams{TenantID: claimed.TenantID, ID: claimed.ID, Claims: claimed.Claims, LeaseSeconds: lease.Seconds()})
+		if err != nil {
+			return leaseLost(err)
+		}
+		return w.step().DeleteJobChunks(ctx, claimed.TenantID, claimed.ID)
+	})
+}
+
 // Finish ends a claimed job: status is JobCompleted, or JobFailed with a reason for its owner to read. What was uploaded for an
 // import goes, as it holds hashes of passwords; what an export made stays. Errors as [Jobs.Progress].
 func (j *Jobs) Finish(ctx context.Context, claimed Job, status, reason string) (Job, error) {

@@ -58,6 +58,7 @@ type repositories struct {
 	OrganizationMembers     *OrganizationMembers
 	OrganizationMemberRoles *OrganizationMemberRoles
 	OrganizationConnections *OrganizationConnections
+	Forms                   *Forms
 	AuthEvents              *AuthEvents
 	Logs                    *Logs
 	TenantHooks             *TenantHooks
@@ -89,6 +90,7 @@ func newRepositories(s *session, h *Hooks) repositories {
 		OrganizationMembers:     newOrganizationMembers(s, h),
 		OrganizationMemberRoles: newOrganizationMemberRoles(s, h),
 		OrganizationConnections: newOrganizationConnections(s, h),
+		Forms:                   newForms(s, h),
 		AuthEvents:              newAuthEvents(s, h),
 		Logs:                    newLogs(s),
 		TenantHooks:             newTenantHooks(s),
@@ -121,6 +123,7 @@ func (r repositories) on(s *session) repositories {
 		OrganizationMembers:     &OrganizationMembers{*r.OrganizationMembers.on(s)},
 		OrganizationMemberRoles: &OrganizationMemberRoles{*r.OrganizationMemberRoles.on(s)},
 		OrganizationConnections: r.OrganizationConnections.on(s),
+		Forms:                   r.Forms.on(s),
 		AuthEvents:              &AuthEvents{*r.AuthEvents.r.on(s)},
 		Logs:                    &Logs{*r.Logs.r.on(s)},
 		TenantHooks:             r.TenantHooks.on(s),

@@ -168,6 +168,7 @@ func newTenants(s *session, h *Hooks) *Tenants {
 				takenRows(h.OrganizationMembers, all, id).holding(),
 				takenRows(h.OrganizationMemberRoles, all, id),
 				takenRows(h.OrganizationConnections, all, id),
+				takenRows(h.Forms, all, id),
 				takenRows(h.AuthEvents, all, id),
 			}
 		},

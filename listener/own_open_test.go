@@ -114,7 +114,7 @@ func TestOwnTableOfAnotherRole(t *testing.T) {
 	r.exec(`create publication latchkey_default for table auth.tenants, auth.users, auth.roles, auth.role_permissions, auth.permissions,
 		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events,
 		auth.clients, auth.client_grants, auth.user_permissions, auth.organizations, auth.organization_members,
-		auth.organization_member_roles, auth.organization_connections with (publish_via_partition_root = true)`)
+		auth.organization_member_roles, auth.organization_connections, auth.forms with (publish_via_partition_root = true)`)
 	r.exec(`create schema own; create table own."T" (id int primary key)`)
 	as := with(func(c *listener.Config) { c.DatabaseURL = asRole(t, r.url, role, "secret") })
 

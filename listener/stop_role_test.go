@@ -32,7 +32,7 @@ func TestStopAtARoleWithoutRights(t *testing.T) {
 		{[]string{"alter publication latchkey_default add table auth."}, `alter publication latchkey_default add table auth.tenants, auth.users, auth.roles,
 			auth.role_permissions, auth.permissions, auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events,
 			auth.clients, auth.client_grants, auth.user_permissions, auth.organizations, auth.organization_members,
-		auth.organization_member_roles, auth.organization_connections`},
+		auth.organization_member_roles, auth.organization_connections, auth.forms`},
 	} {
 		requireStop(t, r.refused(as), step.words...)
 		r.exec(step.grant)
@@ -89,7 +89,7 @@ func TestReplicationRole(t *testing.T) {
 	r.exec(`create publication latchkey_default for table auth.tenants, auth.users, auth.roles, auth.role_permissions, auth.permissions,
 		auth.user_roles, auth.connections, auth.resource_servers, auth.auth_events,
 		auth.clients, auth.client_grants, auth.user_permissions, auth.organizations, auth.organization_members,
-		auth.organization_member_roles, auth.organization_connections with (publish_via_partition_root = true)`)
+		auth.organization_member_roles, auth.organization_connections, auth.forms with (publish_via_partition_root = true)`)
 	as := with(func(c *listener.Config) {
 		c.DatabaseURL, c.ReplicationURL = asRole(t, r.url, worker, "secret"), asRole(t, r.url, reader, "secret")
 	})

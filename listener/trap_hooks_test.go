@@ -60,6 +60,7 @@ func TestEveryTableFires(t *testing.T) {
 	watchEntity(o, r.reg.Clients, func(x db.Client) string { return x.ClientID + " " + x.Name })
 	watchEntity(o, r.reg.ClientGrants, func(x db.ClientGrant) string { return x.ID + " " + strings.Join(x.Scope, ",") })
 	watchEntity(o, r.reg.UserPermissions, func(x db.UserPermission) string { return x.UserID + " " + x.PermissionName })
+	watchEntity(o, r.reg.Forms, func(x db.Form) string { return x.ID + " " + x.Name })
 	watchEntity(o, r.reg.Organizations, func(x db.Organization) string { return x.ID + " " + x.Name })
 	watchEntity(o, r.reg.OrganizationMembers, func(x db.OrganizationMember) string { return x.OrganizationID + " " + x.UserID })
 	watchEntity(o, r.reg.OrganizationMemberRoles, func(x db.OrganizationMemberRole) string { return x.UserID + " " + x.RoleID })
@@ -95,6 +96,7 @@ func TestEveryTableFires(t *testing.T) {
 		{`update auth.roles set name = 'S', description = 'd'`, []string{"roles update r R > r S [name description]"}},
 		{`insert into auth.user_roles (tenant_id, user_id, role_id) values ('x', 'u', 'r')`, []string{"user_roles insert u r"}},
 		{`insert into auth.connections (tenant_id, id, name, strategy, enabled_clients) values ('x', 'c', 'n', 'auth0', '{a,"b c"}')`, []string{"connections insert c n a,b c"}},
+		{`insert into auth.forms (tenant_id, id, name) values ('x', 'f', 'f')`, []string{"forms insert f f"}},
 		{`insert into auth.organizations (tenant_id, id, name) values ('x', 'o', 'o')`, []string{"organizations insert o o"}},
 		{`insert into auth.organization_members (tenant_id, organization_id, user_id) values ('x', 'o', 'u')`, []string{"organization_members insert o u"}},
 		{`insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('x', 'o', 'u', 'r')`, []string{"organization_member_roles insert u r"}},

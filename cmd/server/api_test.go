@@ -15,7 +15,7 @@ import (
 // follows it doesn't hold the server up when it ends.
 func TestServeAPI(t *testing.T) {
 	t.Parallel()
-	p := launch(t, freshDir(t))
+	p := launch(t, freshDir(t), "--rate-limit", "1234")
 	base := strings.TrimPrefix(p.out.await(t, 1, `^Latchkey is running at http://`)[0], "Latchkey is running at ")
 	line := p.out.await(t, 1, `^A token for the management API`)[0]
 	raw := line[strings.LastIndexByte(line, ' ')+1:]
@@ -36,6 +36,9 @@ func TestServeAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = resp.Body.Close() })
+		if limit := resp.Header.Get("X-RateLimit-Limit"); limit != "1234" {
+			t.Errorf("%s %s: the limit is %q", method, path, limit)
+		}
 		return resp.StatusCode, resp.Body
 	}
 	status, made := call(http.MethodPost, "/api/v2/hooks", `{"url": "https://93.184.215.14/", "trigger_id": "user.deleted"}`, "")

@@ -30,6 +30,7 @@ type serveCommand struct {
 	Traces    string        `env:"OTEL_TRACES_EXPORTER" default:"none" help:"Where traces go: none, or console (standard error)."`
 	Retention time.Duration `env:"LATCHKEY_RETENTION" default:"168h" help:"How long events are kept at least. What a hook has still to get is kept for longer."`
 	Hold      time.Duration `name:"paused-retention" env:"LATCHKEY_PAUSED_RETENTION" default:"720h" help:"How long a paused hook holds the log up."`
+	RateLimit int           `env:"LATCHKEY_RATE_LIMIT" default:"0" placeholder:"N" help:"How many requests to the management API there may be within a minute of one token's subject. 0: 6000; -1: as many as come."`
 	Migrate   bool          `default:"true" negatable:"" help:"Apply missing migrations first."`
 }
 
@@ -110,7 +111,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err := firstTenant(ctx, store); err != nil {
 		return err
 	}
-	management, err := d.management(store, keys, reg, issuer, secrets, guard, webhooks, log) //nolint:contextcheck // each request brings its own
+	management, err := d.management(store, keys, reg, issuer, secrets, guard, webhooks, s.RateLimit, log) //nolint:contextcheck // each request brings its own
 	if err != nil {
 		return err
 	}

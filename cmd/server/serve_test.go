@@ -27,10 +27,10 @@ type process struct {
 }
 
 // launch starts the program on a directory and waits until it works.
-func launch(t *testing.T, dir string) *process {
+func launch(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, out: newOutput(), exited: make(chan error, 1)}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "serve", "--addr", "127.0.0.1:0", "--dir", dir)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], append([]string{"serve", "--addr", "127.0.0.1:0", "--dir", dir}, args...)...)
 	p.cmd.Env = withoutSecret()
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {

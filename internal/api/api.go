@@ -101,11 +101,13 @@ func New(cfg Config) (*API, error) {
 	s.addOrganizations()
 	s.addOrganizationMembers()
 	s.addOrganizationConnections()
+	s.addForms()
 	s.addTenantSettings()
 	s.addSigningKeys()
 	s.addStats()
 	s.addTickets()
 	s.addJobs()
+	s.addExports()
 	s.addHooks()
 	s.addHookActions()
 	s.addDeliveries()
@@ -144,6 +146,7 @@ func description() huma.Config {
 				{Name: tagServers, Description: "The APIs that tokens are made for, and their permissions."},
 				{Name: tagClients, Description: "Applications, and what they may ask for."},
 				{Name: tagOrganizations, Description: "Groups of users, with roles and connections of their own."},
+				{Name: tagForms, Description: "Steps that a login shows its user."},
 				{Name: tagTenant, Description: "The tenant's settings, the keys that sign, and figures."},
 				{Name: tagHooks, Description: "What is called, and when."},
 				{Name: tagDeliveries, Description: "What was sent to webhooks, and what came of it."},
@@ -170,6 +173,7 @@ const (
 	tagServers       = "resource servers"
 	tagClients       = "clients"
 	tagOrganizations = "organizations"
+	tagForms         = "forms"
 	tagTenant        = "tenant"
 	tagHooks         = "hooks"
 	tagDeliveries    = "deliveries"

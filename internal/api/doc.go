@@ -15,9 +15,10 @@
 //	paging.go      page, per_page, q, sort; listing.go: fields and checkpoints; list.go is a list with or without totals
 //	fields.go      the description of an entity whose members are its row's
 //	users.go       /users; user_body.go is a user as JSON; identities.go, user_roles.go, user_permissions.go what it has
-//	roles.go, connections.go, resource_servers.go, clients.go, client_grants.go, organizations.go, ...  one resource each
+//	roles.go, connections.go, resource_servers.go, clients.go, client_grants.go, organizations.go, forms.go, ...  one resource each
 //	tenant_settings.go, signing_keys.go, stats.go, tickets.go  the rest of the tenant
-//	jobs.go        /jobs; jobs_worker.go works on them; import_file.go reads a file, import_users.go writes its users
+//	jobs.go        /jobs; jobs_worker.go works on them; import_file.go reads a file, import_users.go writes its users;
+//	               export_users.go makes a file, and sends it
 //	oauth_token.go  POST /oauth/token; oauth_document.go describes it
 //	hooks.go       /hooks; hook_body.go is a hook as JSON, hook_secrets.go opens what is sealed;
 //	               internal/tenanthook says what is wrong with one, and makes it

@@ -42,7 +42,7 @@ func entities() map[string]scenario {
 		"delete-connection": {path: "/connections/con_mine", status: 204, hooks: "connections.delete organization_connections.delete"},
 
 		"create-resource-server": {path: "/resource-servers", body: `{"identifier": "urn:new", "scopes": [{"value": "a"}]}`, status: 201, lists: true, hooks: "permissions.insert resource_servers.insert"},
-		"list-resource_servers":  {path: "/resource-servers", status: 200, lists: true},
+		"list-resource-servers":  {path: "/resource-servers", status: 200, lists: true},
 		"get-resource-server":    {path: "/resource-servers/api_mine", status: 200},
 		"update-resource-server": {
 			path: "/resource-servers/api_mine", body: `{"scopes": [{"value": "read:a", "description": "changed"}, {"value": "read:c"}]}`, status: 200,
@@ -57,7 +57,7 @@ func entities() map[string]scenario {
 		"delete-client":        {path: "/clients/cli_mine", status: 204, hooks: "client_grants.delete clients.delete"},
 		"rotate-client-secret": {path: "/clients/cli_mine/rotate-secret", status: 200},
 		"create-client-grant":  {path: "/client-grants", body: `{"client_id": "cli_mine", "audience": "urn:new", "scope": []}`, status: 201, names: true, hooks: "client_grants.insert"},
-		"list-client_grants":   {path: "/client-grants", status: 200, lists: true},
+		"list-client-grants":   {path: "/client-grants", status: 200, lists: true},
 		"get-client-grant":     {path: "/client-grants/cgr_mine", status: 200},
 		"update-client-grant":  {path: "/client-grants/cgr_mine", body: `{"scope": ["a"]}`, status: 200, hooks: "client_grants.update"},
 		"delete-client-grant":  {path: "/client-grants/cgr_mine", status: 204, hooks: "client_grants.delete"},
@@ -80,6 +80,12 @@ func entities() map[string]scenario {
 		"update-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", body: `{"show_as_button": false}`, status: 200, hooks: "organization_connections.update"},
 		"remove-organization-connection":   {path: "/organizations/org_mine/enabled_connections/con_mine", status: 204, hooks: "organization_connections.delete"},
 
+		"create-form": {path: "/forms", body: `{"name": "new", "nodes": [{"id": "a"}]}`, status: 201, lists: true, hooks: "forms.insert"},
+		"list-forms":  {path: "/forms", status: 200, lists: true},
+		"get-form":    {path: "/forms/form_mine", status: 200},
+		"update-form": {path: "/forms/form_mine", body: `{"start": {"next_node": "a"}}`, status: 200, hooks: "forms.update"},
+		"delete-form": {path: "/forms/form_mine", status: 204, hooks: "forms.delete"},
+
 		"create-email-verification-ticket": {path: "/tickets/email-verification", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 		"create-password-change-ticket":    {path: "/tickets/password-change", body: `{"user_id": "auth0|mine"}`, status: 201, body404: true},
 
@@ -88,6 +94,8 @@ func entities() map[string]scenario {
 			body: "--x\r\nContent-Disposition: form-data; name=\"connection_id\"\r\n\r\ncon_mine\r\n--x\r\nContent-Disposition: form-data; name=\"users\"; filename=\"u\"\r\n\r\n[]\r\n--x--\r\n",
 		},
 		"get-job":         {path: "/jobs/job_mine", status: 200},
+		"export-users":    {path: "/jobs/users-exports", body: `{"connection_id": "con_mine", "format": "csv", "fields": [{"name": "email"}]}`, status: 200, names: true},
+		"get-job-file":    {path: "/jobs/export_mine/file", status: 200},
 		"list-job-errors": {path: "/jobs/job_mine/errors", status: 200},
 
 		"get-tenant-settings":    {path: "/tenants/settings", status: 200, lists: true},
@@ -115,7 +123,10 @@ const seed = `
 	insert into auth.clients (tenant_id, client_id, name) values ('acme', 'cli_mine', 'mine');
 	insert into auth.client_grants (tenant_id, id, client_id, audience) values ('acme', 'cgr_mine', 'cli_mine', 'urn:api');
 	insert into auth.jobs (tenant_id, id, type) values ('acme', 'job_mine', 'users_import');
+	insert into auth.jobs (tenant_id, id, type, status) values ('acme', 'export_mine', 'users_export', 'completed');
+	insert into auth.job_chunks (tenant_id, job_id, number, data) values ('acme', 'export_mine', 0, '{}');
 	insert into auth.organizations (tenant_id, id, name) values ('acme', 'org_mine', 'mine');
+	insert into auth.forms (tenant_id, id, name) values ('acme', 'form_mine', 'mine');
 	insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'org_mine', 'auth0|mine');
 	insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'org_mine', 'auth0|mine', 'rol_mine');
 	insert into auth.organization_connections (tenant_id, organization_id, connection_id) values ('acme', 'org_mine', 'con_mine');
@@ -125,4 +136,4 @@ const seed = `
 // unseed takes it away, and what came of it.
 const unseed = `
 	delete from auth.users; delete from auth.roles; delete from auth.resource_servers; delete from auth.connections; delete from auth.clients;
-	delete from auth.organizations; delete from auth.jobs; delete from auth.signing_keys where state = 'retired';`
+	delete from auth.organizations; delete from auth.jobs; delete from auth.forms; delete from auth.signing_keys where state = 'retired';`

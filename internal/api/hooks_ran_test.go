@@ -73,6 +73,7 @@ func (r *ran) hearAll(reg *db.Hooks) {
 	hear(r, reg.OrganizationMembers, "organization_members")
 	hear(r, reg.OrganizationMemberRoles, "organization_member_roles")
 	hear(r, reg.OrganizationConnections, "organization_connections")
+	hear(r, reg.Forms, "forms")
 	hear(r, reg.AuthEvents, "auth_events")
 	type permissions = []db.PermissionRef
 	reg.RolePermissions.BeforeAssign("hear", func(_ context.Context, _ hooks.Tx, _ db.RoleRef, p permissions) (permissions, error) {

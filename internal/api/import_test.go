@@ -19,7 +19,8 @@ import (
 type shownJob struct {
 	ID, Status string
 	Details    string `json:"status_details"`
-	Percentage int    `json:"percentage_done"`
+	Location   string
+	Percentage int `json:"percentage_done"`
 	Summary    struct{ Failed, Updated, Inserted, Total int }
 }
 

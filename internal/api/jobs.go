@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -34,7 +35,12 @@ type job struct {
 	ConnectionID *string     `json:"connection_id,omitempty"`
 	ExternalID   string      `json:"external_id,omitempty"`
 	Percentage   int32       `json:"percentage_done"`
-	Summary      *jobSummary `json:"summary,omitempty"`
+	Summary      *jobSummary `json:"summary,omitempty" doc:"Of an import."`
+
+	Format   string        `json:"format,omitempty" doc:"Of an export, as the next two."`
+	Fields   []exportField `json:"fields,omitempty"`
+	Limit    int           `json:"limit,omitempty"`
+	Location string        `json:"location,omitempty" doc:"Where an export's file is, once it is completed: a path of this API, for the scope read:users."`
 }
 
 type jobSummary struct {
@@ -45,10 +51,22 @@ type jobSummary struct {
 }
 
 func jobJSON(j *db.Job) job {
-	return job{
+	shown := job{
 		ID: j.ID, Type: j.Type, Status: j.Status, StatusReason: j.StatusReason, CreatedAt: j.CreatedAt.UTC(), ConnectionID: j.ConnectionID, ExternalID: j.ExternalID,
-		Percentage: j.Percentage, Summary: &jobSummary{Failed: j.Failed, Updated: j.Updated, Inserted: j.Inserted, Total: j.Processed},
+		Percentage: j.Percentage,
 	}
+	if j.Type == db.UsersImport {
+		shown.Summary = &jobSummary{Failed: j.Failed, Updated: j.Updated, Inserted: j.Inserted, Total: j.Processed}
+		return shown
+	}
+	var options jobOptions
+	if json.Unmarshal(j.Options, &options) == nil && options.Export != nil { // it was written here
+		shown.Format, shown.Fields, shown.Limit = options.Export.Format, options.Export.Fields, options.Export.Limit
+	}
+	if j.Status == db.JobCompleted {
+		shown.Location = root + "/jobs/" + url.PathEscape(j.ID) + "/file"
+	}
+	return shown
 }
 
 // jobError is what was wrong with one user of an import.
@@ -63,10 +81,12 @@ type jobComplaint struct {
 	Message string `json:"message"`
 }
 
-// jobOptions is what a worker needs to know beside the row: on whose behalf it writes.
+// jobOptions is what a worker needs to know beside the row: on whose behalf it works, and what an export is to have.
 type jobOptions struct {
 	Stamp hooks.Stamp `json:"stamp"`
 	Bytes int64       `json:"bytes"` // of what was uploaded
+
+	Export *export `json:"export,omitempty"`
 }
 
 // upload is a request whose body is read as it comes.

@@ -48,7 +48,15 @@ func (s *server) work(ctx context.Context, claimed db.Job) {
 	var options jobOptions
 	err := json.Unmarshal(claimed.Options, &options)
 	if err == nil {
-		err = s.importAll(db.WithStamp(ctx, options.Stamp), &claimed, options.Bytes)
+		ctx := db.WithStamp(ctx, options.Stamp)
+		switch {
+		case claimed.Type == db.UsersImport:
+			err = s.importAll(ctx, &claimed, options.Bytes)
+		case options.Export != nil:
+			err = s.exportAll(ctx, &claimed, options.Export)
+		default:
+			err = badRequest("The job doesn't say what to export.")
+		}
 	}
 	status, reason := db.JobCompleted, ""
 	var p *Problem

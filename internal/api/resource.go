@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -60,7 +61,7 @@ func plainly[Row, Shown any](show func(*Row) Shown) func(context.Context, *calle
 // addReads adds the list and the read of one. The list's input has what all lists have, and filters of its own.
 func addReads[Row, Shown, In any, P listInput[In]](r *resource[Row, Shown]) {
 	add(r.s, operation{
-		id: "list-" + r.plural, method: http.MethodGet, path: r.path, scope: r.scope("read"), tag: r.tag, summary: "List " + r.plural,
+		id: "list-" + strings.ReplaceAll(r.plural, "_", "-"), method: http.MethodGet, path: r.path, scope: r.scope("read"), tag: r.tag, summary: "List " + r.plural,
 		answer: r.s.listOf(typeOf[Shown](), r.plural),
 	}, func(ctx context.Context, c *caller, in *In) (*listOutput, error) {
 		return r.page(ctx, c, P(in).listing(), P(in).filters())

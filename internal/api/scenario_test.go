@@ -75,7 +75,7 @@ const state = `select md5(concat(
 	(select string_agg(t::text, ',' order by t::text) from auth.client_secrets t), (select string_agg(t::text, ',' order by t::text) from auth.client_grants t),
 	(select string_agg(t::text, ',' order by t::text) from auth.organizations t), (select string_agg(t::text, ',' order by t::text) from auth.organization_members t),
 	(select string_agg(t::text, ',' order by t::text) from auth.organization_member_roles t), (select string_agg(t::text, ',' order by t::text) from auth.organization_connections t),
-	(select string_agg(t::text, ',' order by t::text) from auth.signing_keys t), (select string_agg(t::text, ',' order by t::text) from auth.jobs t), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
+	(select string_agg(t::text, ',' order by t::text) from auth.forms t), (select string_agg(t::text, ',' order by t::text) from auth.signing_keys t), (select string_agg(t::text, ',' order by t::text) from auth.jobs t), (select string_agg(d::text, ',' order by subscription_id, seq) from latchkey.deliveries d)))`
 
 // Every operation: what it says to who may not call it, to another tenant, and to what there isn't; none of that changes
 // anything. Then it works for who may.

@@ -11,7 +11,7 @@ func Scopes() []string {
 		"read:organization_member_roles", "create:organization_member_roles", "delete:organization_member_roles",
 		"read:organization_connections", "create:organization_connections", "update:organization_connections", "delete:organization_connections",
 	}
-	for _, resource := range []string{"users", "roles", "connections", "resource_servers", "clients", "client_grants", "organizations"} {
+	for _, resource := range []string{"users", "roles", "connections", "resource_servers", "clients", "client_grants", "organizations", "forms"} {
 		for _, verb := range []string{"read:", "create:", "update:", "delete:"} {
 			scopes = append(scopes, verb+resource)
 		}

@@ -139,7 +139,8 @@ func TestOurTables(t *testing.T) {
 		insert into auth.organization_members (tenant_id, organization_id, user_id) values ('acme', 'o', 'auth0|1'), ('acme', 'o', 'auth0|2');
 		insert into auth.organization_member_roles (tenant_id, organization_id, user_id, role_id) values ('acme', 'o', 'auth0|1', 'r'), ('acme', 'o', 'auth0|2', 's');
 		insert into auth.organization_connections (tenant_id, organization_id, connection_id)
-			select tenant_id, 'o', id from auth.connections`)
+			select tenant_id, 'o', id from auth.connections;
+		insert into auth.forms (tenant_id, id, name, nodes, start) values ('acme', 'f', 'f', '[{"id": "a"}]', '{"next_node": "a"}'), ('acme', 'g', 'g', '[]', '{}')`)
 	ok(t, err)
 	compare[db.Tenant](t, conn, "auth.tenants")
 	compare[db.Connection](t, conn, "auth.connections")
@@ -156,6 +157,7 @@ func TestOurTables(t *testing.T) {
 	compare[db.OrganizationMember](t, conn, "auth.organization_members")
 	compare[db.OrganizationMemberRole](t, conn, "auth.organization_member_roles")
 	compare[db.OrganizationConnection](t, conn, "auth.organization_connections")
+	compare[db.Form](t, conn, "auth.forms")
 	compare[db.Log](t, conn, "auth.logs")
 	compare[db.UserStats](t, conn, "auth.user_stats")
 }

@@ -106,6 +106,21 @@ type AuthConnectionSecret struct {
 	UpdatedAt    time.Time `db:"updated_at" json:"updated_at"`
 }
 
+type AuthForm struct {
+	TenantID     string          `db:"tenant_id" json:"tenant_id"`
+	ID           string          `db:"id" json:"id"`
+	Name         string          `db:"name" json:"name"`
+	Nodes        json.RawMessage `db:"nodes" json:"nodes"`
+	Start        json.RawMessage `db:"start" json:"start"`
+	Ending       json.RawMessage `db:"ending" json:"ending"`
+	Style        json.RawMessage `db:"style" json:"style"`
+	Languages    json.RawMessage `db:"languages" json:"languages"`
+	Messages     json.RawMessage `db:"messages" json:"messages"`
+	Translations json.RawMessage `db:"translations" json:"translations"`
+	CreatedAt    time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt    time.Time       `db:"updated_at" json:"updated_at"`
+}
+
 type AuthHook struct {
 	TenantID           string          `db:"tenant_id" json:"tenant_id"`
 	HookID             string          `db:"hook_id" json:"hook_id"`
