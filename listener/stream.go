@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,11 +49,19 @@ func (s *stream) read(message func(data []byte) error, keepalive func(serverEnd 
 				return err
 			}
 		case *pgproto3.ErrorResponse:
-			return fmt.Errorf("the server ended the stream: %w", pgconn.ErrorResponseToPgError(m))
+			return ended(pgconn.ErrorResponseToPgError(m))
 		case *pgproto3.CopyDone:
 			return errors.New("the server ended the stream")
 		}
 	}
+}
+
+// ended is why the server ended the stream. Where it hasn't the log any more that the slot was to keep, a person has to know.
+func ended(err *pgconn.PgError) error {
+	if strings.HasPrefix(err.Message, "requested WAL segment") && strings.HasSuffix(err.Message, "already been removed") {
+		return stop(err, resetFix, "the server no longer has the log that the slot needs")
+	}
+	return fmt.Errorf("the server ended the stream: %w", err)
 }
 
 func (s *stream) data(data []byte, message func([]byte) error, keepalive func(pglogrepl.LSN)) error {

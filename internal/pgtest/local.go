@@ -27,7 +27,9 @@ func serverSettings() map[string]string {
 
 func localWay() way {
 	return way{name: "local", start: func(ctx context.Context, dog *watchdog) (*host, error) {
-		server, err := startLocal(ctx, dog, nil)
+		// Slots are made and dropped here all the time, and Postgres may forget for a moment what one of them needs while it reckons
+		// with another: some of the log is kept whatever it reckons.
+		server, err := startLocal(ctx, dog, map[string]string{"wal_keep_size": "512MB"})
 		if err != nil {
 			return nil, err
 		}
