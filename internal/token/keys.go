@@ -143,7 +143,7 @@ func (i *Issuer) unseal(kid string, sealed []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// newKey is a row of auth.signing_keys that isn't there yet. Its kid is the thumbprint of its public part (RFC 7638).
+// newKey is a row of auth.signing_keys that isn't there yet. Its kid is key_ and the thumbprint of its public part (RFC 7638).
 type newKey struct {
 	kid    string
 	public json.RawMessage
@@ -166,7 +166,7 @@ func (i *Issuer) newKey() (newKey, error) {
 	if err != nil {
 		return newKey{}, err
 	}
-	jwk.KeyID = base64.RawURLEncoding.EncodeToString(print)
+	jwk.KeyID = "key_" + base64.RawURLEncoding.EncodeToString(print) // by itself it may begin with -, and be taken for a flag
 	public, err := jwk.MarshalJSON()
 	if err != nil {
 		return newKey{}, err

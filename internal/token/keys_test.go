@@ -107,6 +107,9 @@ func TestRevoke(t *testing.T) {
 	e := newEnv(t)
 	i := e.open(t)
 	leaked := e.kid(t, token.Current)
+	if !strings.HasPrefix(leaked, "key_") {
+		t.Errorf("kid %s could be taken for a flag, one time in 64", leaked)
+	}
 	raw := e.mint(t, i)
 	if err := i.Revoke(t.Context(), leaked); err == nil || !strings.Contains(err.Error(), "rotating first") {
 		t.Errorf("the current key was revoked: %v", err)
