@@ -32,6 +32,7 @@
 //	lane.go         runs the hooks of an entity one after the other
 //	delivery.go     what a hook's return means: its transaction, its ack
 //	settle.go       acks and cursors, many at a time
+//	window.go       how much may be under way, for hooks in Go and for a webhook
 //	parked.go       what waits behind a failed delivery; retry.go tries it again
 //
 // Beside it: catchup.go serves hooks that are far behind, and replays and backfills; retention.go lets the log go.

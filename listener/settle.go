@@ -11,13 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// windowDeliveries and windowBytes bound what is dispatched and not yet settled, and so the memory that it takes. What
-// does not fit is read from the log later.
-const (
-	windowDeliveries = 8192
-	windowBytes      = 6 << 20
-)
-
 // sweepEvery is how often acks that a cursor has passed are deleted, and cursors stored that moved only because nothing
 // concerned them.
 const sweepEvery = time.Second
@@ -71,51 +64,6 @@ func newSettler(t *term) *settler {
 type pending struct {
 	seq  int64
 	done bool
-}
-
-// expect notes a delivery before it is handed to a lane; deliveries of a subscription come in the order of seq. The
-// caller holds mu.
-func (s *settler) expect(sub *subscription, seq int64, size int) {
-	sub.pending = append(sub.pending, pending{seq: seq})
-	sub.inFlight++
-	if sub.webhook != nil {
-		s.webhooks++
-		return
-	}
-	s.inFlight++
-	s.bytes += size
-}
-
-// serving notes that a subscription begins to be served beside the dispatcher, and served that this has ended: as long as
-// it lasts, the subscription isn't drained.
-func (s *settler) serving(sub *subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.inFlight++
-}
-
-func (s *settler) served(sub *subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.inFlight--
-}
-
-// waitRoom waits until less than so many deliveries are under way, and their events fit into memory.
-func (s *settler) waitRoom(ctx context.Context, deliveries int) error {
-	for {
-		s.mu.Lock()
-		ok := s.inFlight < deliveries && s.bytes < windowBytes*deliveries/windowDeliveries
-		s.mu.Unlock()
-		if ok {
-			signal(s.room) // others may wait too
-			return nil
-		}
-		select {
-		case <-s.room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // record takes outcomes.
@@ -241,25 +189,6 @@ func (s *settler) flush(ctx context.Context) error {
 	return nil
 }
 
-// release makes room for as many deliveries as were written. The caller holds mu.
-func (s *settler) release(written []outcome) {
-	for _, o := range written {
-		switch {
-		case o.kind == retried:
-		case o.sub.webhook != nil:
-			s.webhooks--
-			o.sub.inFlight--
-		default:
-			s.inFlight--
-			o.sub.inFlight--
-			s.bytes -= o.size
-		}
-		if o.sub.webhook != nil {
-			signal(o.sub.webhook.room)
-		}
-	}
-}
-
 // settle marks what has arrived and says what to write. The caller holds mu.
 func (s *settler) settle(arrived []outcome, all bool) []move {
 	touched := map[*subscription]*move{}
@@ -328,13 +257,6 @@ func (sub *subscription) upTo(dispatched int64) int64 {
 // ends reports whether a run has come to its end. The caller holds the settler's mu.
 func (sub *subscription) ends() bool {
 	return sub.kind != kindLive && sub.status == statusActive && sub.until > 0 && sub.cursor >= sub.until
-}
-
-// drained reports whether nothing of a subscription is under way.
-func (s *settler) drained(sub *subscription) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return sub.inFlight == 0
 }
 
 // settled is the lowest cursor of the ordinary runs, in memory, of hooks in Go and of webhooks; those that are paused don't

@@ -244,11 +244,6 @@ func (t *term) requestShare() int {
 	return max(1, min(requestMost, (requestsAll-int(t.requests.Load()))/8))
 }
 
-// hasRoom reports whether a webhook's queue takes more. The caller holds the settler's mu.
-func (s *settler) hasRoom(sub *subscription, most int) bool {
-	return sub.inFlight < most && (s.webhooks < queuesMost || sub.inFlight < queueLeast)
-}
-
 // handWebhooks notes each delivery to a webhook with the settler and gives it to the webhook's queue. One whose queue is full is
 // taken from the dispatcher, and catches up from the log. The caller holds handing.
 func (d *dispatcher) handWebhooks(events []*hooks.Event) {
