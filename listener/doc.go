@@ -39,6 +39,9 @@
 // operator.go, replay.go and backfill.go are what an operator may ask for, in any process, and control.go is how the owner
 // takes it in. status.go and doctor.go look. feed.go reads the log for one tenant, webhook_deliveries.go what became of its webhooks.
 //
+// Webhooks: webhooks.go makes subscriptions of their rows, webhook_queue.go is what one of them has in place of lanes, webhook_send.go makes an
+// attempt, and webhook_rows.go records what came of it.
+//
 // tables.go says what the hooked tables are like, publication.go makes them ready and publishes them, recheck.go looks after them.
 // owner.go says who may do all this, handover.go how a newer program gets it, and term.go runs it for as long as that lasts.
 package listener
