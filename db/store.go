@@ -67,6 +67,12 @@ type repositories struct {
 	TenantHosts             *TenantHosts
 	Jobs                    *Jobs
 	Tickets                 *Tickets
+	Sessions                *Sessions
+	LoginSessions           *LoginSessions
+	RefreshTokens           *RefreshTokens
+	LoginCodes              *LoginCodes
+	Tries                   *Tries
+	Revocations             *Revocations
 
 	watch *watcher
 	asks  *asks
@@ -99,6 +105,12 @@ func newRepositories(s *session, h *Hooks) repositories {
 		TenantHosts:             &TenantHosts{s: s},
 		Jobs:                    newJobs(s),
 		Tickets:                 &Tickets{s: s},
+		Sessions:                &Sessions{s: s},
+		LoginSessions:           &LoginSessions{s: s},
+		RefreshTokens:           &RefreshTokens{s: s},
+		LoginCodes:              &LoginCodes{s: s},
+		Tries:                   &Tries{s: s},
+		Revocations:             &Revocations{s: s},
 		watch:                   s.watch,
 		asks:                    s.asks,
 	}
@@ -132,6 +144,12 @@ func (r repositories) on(s *session) repositories {
 		TenantHosts:             &TenantHosts{s: s},
 		Jobs:                    &Jobs{Journal[Job, CreateJob]{*r.Jobs.r.on(s)}},
 		Tickets:                 &Tickets{s: s},
+		Sessions:                &Sessions{s: s},
+		LoginSessions:           &LoginSessions{s: s},
+		RefreshTokens:           &RefreshTokens{s: s},
+		LoginCodes:              &LoginCodes{s: s},
+		Tries:                   &Tries{s: s},
+		Revocations:             &Revocations{s: s},
 		watch:                   r.watch,
 		asks:                    r.asks,
 	}

@@ -3,9 +3,6 @@ package db
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"time"
 
@@ -40,9 +37,7 @@ type Tickets struct{ s *session }
 // Create makes a ticket, and the token for its link: 43 characters that are stored nowhere, only their hash is.
 // Errors: [ErrNotFound] for the user, [Invalid], hooks.ErrOutsideTx.
 func (t *Tickets) Create(ctx context.Context, tenantID string, in CreateTicket) (Ticket, string, error) {
-	random := make([]byte, 32)
-	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
-	token := base64.RawURLEncoding.EncodeToString(random)
+	token := newToken()
 	ticket, err := inWrite(ctx, t.s, t.action(hooks.Insert, "create"), func(ctx context.Context, w *write) (Ticket, error) {
 		err := firstError(oneOf("ticket", "type", &in.Type, VerifyEmail, ChangePassword), object("ticket", "options", &in.Options))
 		if err == nil && in.TTL < 0 {
@@ -89,9 +84,4 @@ func (t *Tickets) Prune(ctx context.Context, before time.Time) (int, error) {
 
 func (t *Tickets) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.tickets", verb: verb, entity: "ticket"}
-}
-
-func hashOf(token string) []byte {
-	sum := sha256.Sum256([]byte(token))
-	return sum[:]
 }

@@ -193,6 +193,43 @@ type AuthLog struct {
 	Details     json.RawMessage `db:"details" json:"details"`
 }
 
+type AuthLoginCode struct {
+	TenantID   string          `db:"tenant_id" json:"tenant_id"`
+	Connection string          `db:"connection" json:"connection"`
+	Address    string          `db:"address" json:"address"`
+	ID         string          `db:"id" json:"id"`
+	Hash       []byte          `db:"hash" json:"hash"`
+	ClientID   *string         `db:"client_id" json:"client_id"`
+	Request    json.RawMessage `db:"request" json:"request"`
+	Tries      int32           `db:"tries" json:"tries"`
+	CreatedAt  time.Time       `db:"created_at" json:"created_at"`
+	ExpiresAt  time.Time       `db:"expires_at" json:"expires_at"`
+}
+
+type AuthLoginSession struct {
+	TenantID      string          `db:"tenant_id" json:"tenant_id"`
+	ID            string          `db:"id" json:"id"`
+	StateHash     []byte          `db:"state_hash" json:"state_hash"`
+	BrowserHash   []byte          `db:"browser_hash" json:"browser_hash"`
+	Step          string          `db:"step" json:"step"`
+	ClientID      string          `db:"client_id" json:"client_id"`
+	Request       json.RawMessage `db:"request" json:"request"`
+	Connection    string          `db:"connection" json:"connection"`
+	UserID        *string         `db:"user_id" json:"user_id"`
+	SessionID     *string         `db:"session_id" json:"session_id"`
+	Methods       json.RawMessage `db:"methods" json:"methods"`
+	Outcome       json.RawMessage `db:"outcome" json:"outcome"`
+	Answers       json.RawMessage `db:"answers" json:"answers"`
+	IP            *string         `db:"ip" json:"ip"`
+	UserAgent     *string         `db:"user_agent" json:"user_agent"`
+	CodeHash      []byte          `db:"code_hash" json:"code_hash"`
+	CodeExpiresAt *time.Time      `db:"code_expires_at" json:"code_expires_at"`
+	CodeUsedAt    *time.Time      `db:"code_used_at" json:"code_used_at"`
+	CreatedAt     time.Time       `db:"created_at" json:"created_at"`
+	UpdatedAt     time.Time       `db:"updated_at" json:"updated_at"`
+	ExpiresAt     time.Time       `db:"expires_at" json:"expires_at"`
+}
+
 type AuthOrganization struct {
 	TenantID    string          `db:"tenant_id" json:"tenant_id"`
 	ID          string          `db:"id" json:"id"`
@@ -239,6 +276,26 @@ type AuthPermission struct {
 	UpdatedAt                time.Time `db:"updated_at" json:"updated_at"`
 }
 
+type AuthRefreshToken struct {
+	TenantID        string          `db:"tenant_id" json:"tenant_id"`
+	ID              string          `db:"id" json:"id"`
+	FamilyID        string          `db:"family_id" json:"family_id"`
+	Hash            []byte          `db:"hash" json:"hash"`
+	ClientID        string          `db:"client_id" json:"client_id"`
+	UserID          string          `db:"user_id" json:"user_id"`
+	SessionID       *string         `db:"session_id" json:"session_id"`
+	Audience        string          `db:"audience" json:"audience"`
+	Scope           []string        `db:"scope" json:"scope"`
+	Methods         json.RawMessage `db:"methods" json:"methods"`
+	Claims          json.RawMessage `db:"claims" json:"claims"`
+	AuthenticatedAt time.Time       `db:"authenticated_at" json:"authenticated_at"`
+	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
+	UsedAt          *time.Time      `db:"used_at" json:"used_at"`
+	IdleExpiresAt   *time.Time      `db:"idle_expires_at" json:"idle_expires_at"`
+	ExpiresAt       time.Time       `db:"expires_at" json:"expires_at"`
+	RevokedAt       *time.Time      `db:"revoked_at" json:"revoked_at"`
+}
+
 type AuthResourceServer struct {
 	TenantID            string          `db:"tenant_id" json:"tenant_id"`
 	ID                  string          `db:"id" json:"id"`
@@ -265,6 +322,24 @@ type AuthRole struct {
 	Metadata    json.RawMessage `db:"metadata" json:"metadata"`
 	CreatedAt   time.Time       `db:"created_at" json:"created_at"`
 	UpdatedAt   time.Time       `db:"updated_at" json:"updated_at"`
+}
+
+type AuthSession struct {
+	TenantID        string          `db:"tenant_id" json:"tenant_id"`
+	ID              string          `db:"id" json:"id"`
+	Hash            []byte          `db:"hash" json:"hash"`
+	UserID          string          `db:"user_id" json:"user_id"`
+	Connection      string          `db:"connection" json:"connection"`
+	Methods         json.RawMessage `db:"methods" json:"methods"`
+	ClientIds       []string        `db:"client_ids" json:"client_ids"`
+	IP              *string         `db:"ip" json:"ip"`
+	UserAgent       *string         `db:"user_agent" json:"user_agent"`
+	CreatedAt       time.Time       `db:"created_at" json:"created_at"`
+	AuthenticatedAt time.Time       `db:"authenticated_at" json:"authenticated_at"`
+	UsedAt          time.Time       `db:"used_at" json:"used_at"`
+	IdleExpiresAt   time.Time       `db:"idle_expires_at" json:"idle_expires_at"`
+	ExpiresAt       time.Time       `db:"expires_at" json:"expires_at"`
+	EndedAt         *time.Time      `db:"ended_at" json:"ended_at"`
 }
 
 type AuthTenant struct {
@@ -314,6 +389,15 @@ type AuthTicket struct {
 	CreatedAt time.Time       `db:"created_at" json:"created_at"`
 	ExpiresAt time.Time       `db:"expires_at" json:"expires_at"`
 	UsedAt    *time.Time      `db:"used_at" json:"used_at"`
+}
+
+type AuthTry struct {
+	TenantID  string    `db:"tenant_id" json:"tenant_id"`
+	Kind      string    `db:"kind" json:"kind"`
+	NameHash  []byte    `db:"name_hash" json:"name_hash"`
+	Count     int32     `db:"count" json:"count"`
+	BeganAt   time.Time `db:"began_at" json:"began_at"`
+	ExpiresAt time.Time `db:"expires_at" json:"expires_at"`
 }
 
 type AuthUser struct {
