@@ -226,7 +226,7 @@ func (t *term) allLanes() []*lane {
 // read turns the stream into chunks for the ingester. A message that can't be read stops the listener: passing it over
 // would lose a change.
 func (t *term) read(ctx context.Context) error {
-	sets := t.cfg.Hooks.Sets()
+	sets, abouts := t.cfg.Hooks.Sets(), t.cfg.Hooks.Abouts()
 	var putErr error
 	a := &assembler{
 		done: t.start.done, partial: t.start.partial, partialAt: t.start.partialAt, described: newDescribed(),
@@ -235,7 +235,7 @@ func (t *term) read(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			return newTable(shape, sets[shape.Name()]), nil
+			return newTable(shape, sets[shape.Name()], abouts[shape.Name()]), nil
 		},
 		unready: func() { signal(t.unready) },
 		emit:    func(c chunk) { putErr = t.inbox.put(ctx, c) },
