@@ -45,3 +45,12 @@ func (l *Listener) WebhooksInMemory() int {
 	defer t.settler.mu.Unlock()
 	return t.settler.webhooks
 }
+
+// WebhookReadings is how often this term has read the webhooks and their secrets.
+func (l *Listener) WebhookReadings() int64 {
+	t := l.term.Load()
+	if t == nil {
+		return 0
+	}
+	return t.readings.Load()
+}
