@@ -54,3 +54,6 @@ func (l *Listener) WebhookReadings() int64 {
 	}
 	return t.readings.Load()
 }
+
+// FailingSince is asked at each dead letter of a webhook.
+const FailingSince = failingSince
