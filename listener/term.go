@@ -45,8 +45,10 @@ type term struct {
 
 	webhooks map[string]*sender.Hook // by webhook/<tenant>/<id>; of control's goroutine
 	readings atomic.Int64            // how often they were read
-	requests atomic.Int64            // of webhooks that are under way
-	lease    atomic.Pointer[time.Time]
+
+	rereadWebhooks atomic.Bool  // though nothing says that one has changed
+	requests       atomic.Int64 // of webhooks that are under way
+	lease          atomic.Pointer[time.Time]
 
 	// What runs beside, until the term ends: background with what reads and stores, serve a subscription that catches up,
 	// goRequest with what runs hooks, with the engine's context and the hooks'.
