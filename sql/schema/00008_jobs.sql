@@ -32,6 +32,7 @@ create table auth.jobs (
     primary key (tenant_id, id)
 );
 create index jobs_open on auth.jobs (created_at) where status in ('pending', 'processing');
+create index jobs_over on auth.jobs (finished_at) where finished_at is not null;
 
 -- What was uploaded, until the import is over; what an export made.
 create table auth.job_chunks (
