@@ -15,8 +15,12 @@ import (
 func TestPrunedWithoutEvents(t *testing.T) {
 	t.Parallel()
 	r := newHookRig(t)
-	r.reg.AuthEvents.AfterCreate("tell", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.AuthEvent) error { return leave(ctx, tx, "tell", ev) })
-	r.reg.AuthEvents.AfterDelete("tell", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.AuthEvent) error { return leave(ctx, tx, "tell", ev) })
+	r.reg.AuthEvents.AfterCreate("tell", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.AuthEvent) error {
+		return leave(ctx, tx, "tell", ev)
+	})
+	r.reg.AuthEvents.AfterDelete("tell", func(ctx context.Context, tx hooks.Tx, ev hooks.Event, _ db.AuthEvent) error {
+		return leave(ctx, tx, "tell", ev)
+	})
 	n := r.start(oneLane())
 	store, err := db.Open(t.Context(), db.Config{DatabaseURL: r.url})
 	if err != nil {
