@@ -13,8 +13,9 @@ import (
 	"github.com/latchkey-dev/latchkey/db"
 )
 
-// importBatch is how many users are one transaction.
-const importBatch = 100
+// importBatch is how many users are one transaction. Each is a savepoint, and Postgres keeps 64 of these for a session in memory: with more,
+// every other session looks them up on disk.
+const importBatch = 60
 
 // importing is one run of an import.
 type importing struct {

@@ -128,19 +128,11 @@ func (i *importing) write(ctx context.Context, tx *db.Tx, u *imported) (updated 
 		_, err = tx.Users.UpdateAsked(ctx, *u.update)
 		return true, err
 	}
-	err = tx.InTx(ctx, func(tx *db.Tx) error {
-		var row db.User
-		var err error
-		if u.create != nil {
-			row, err = tx.Users.CreateAsked(ctx, *u.create)
-		} else {
-			row, err = tx.Users.Create(ctx, i.job.TenantID, u.in)
-		}
-		if err != nil || u.hash == "" {
-			return err
-		}
-		return tx.Users.SetPassword(ctx, row.TenantID, row.UserID, u.hash)
-	})
+	if u.hash == "" { // one savepoint does, the repository's own
+		err = i.insert(ctx, tx, u)
+	} else {
+		err = tx.InTx(ctx, func(tx *db.Tx) error { return i.insert(ctx, tx, u) })
+	}
 	var taken *db.Conflict
 	if !errors.As(err, &taken) {
 		return false, err
@@ -151,6 +143,20 @@ func (i *importing) write(ctx context.Context, tx *db.Tx, u *imported) (updated 
 	}
 	_, err = tx.Users.Update(ctx, i.job.TenantID, id, u.changes())
 	return true, err
+}
+
+// insert writes a new user, and the password's hash.
+func (i *importing) insert(ctx context.Context, tx *db.Tx, u *imported) (err error) {
+	var row db.User
+	if u.create != nil {
+		row, err = tx.Users.CreateAsked(ctx, *u.create)
+	} else {
+		row, err = tx.Users.Create(ctx, i.job.TenantID, u.in)
+	}
+	if err != nil || u.hash == "" {
+		return err
+	}
+	return tx.Users.SetPassword(ctx, row.TenantID, row.UserID, u.hash)
 }
 
 // present is the user of the address that an upsert updates; empty, where there is none, or the job says nothing of it.
