@@ -136,8 +136,7 @@ func (c *importCrash) start() {
 			c.t.Logf("a server said:\n%s", text[:min(len(text), 3000)])
 		}
 	})
-	line := s.out.await(c.t, 1, `^Latchkey is (running|standing by) at http://`)[0]
-	s.url = line[strings.Index(line, "http://"):]
+	_, s.url, _ = strings.Cut(s.out.await(c.t, 1, `^Latchkey is (running|standing by) at http://`)[0], " at ")
 	c.servers = append(c.servers, s)
 	if c.token == "" {
 		made := latchkey(c.t, "token", "--database-url", c.URL, "--issuer", importIssuer)
