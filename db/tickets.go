@@ -74,14 +74,6 @@ func (t *Tickets) Use(ctx context.Context, tenantID, kind, token string) (Ticket
 	})
 }
 
-// Prune removes the tickets of all tenants that expired before a time, and returns how many. Errors: hooks.ErrOutsideTx.
-func (t *Tickets) Prune(ctx context.Context, before time.Time) (int, error) {
-	n, err := inWrite(ctx, t.s, t.action(hooks.Delete, "prune"), func(ctx context.Context, w *write) (int64, error) {
-		return w.lastUnstamped().PruneTickets(ctx, before)
-	})
-	return int(n), err
-}
-
 func (t *Tickets) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.tickets", verb: verb, entity: "ticket"}
 }
