@@ -130,7 +130,7 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 	case claims.TenantID != "" && named != "" && named != claims.TenantID:
 		return "", newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the header tenant-id names: leave the header out.")
 	case claims.TenantID != "":
-		return claims.TenantID, nil
+		return claims.TenantID, s.hostOf(ctx, claims.TenantID)
 	case named == "":
 		tenant, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
 		if errors.Is(err, db.ErrNotFound) {
@@ -144,6 +144,18 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 		return "", err
 	}
 	return named, nil
+}
+
+// hostOf refuses a host that is reached for another tenant. Names that are nobody's are everybody's.
+func (s *server) hostOf(ctx huma.Context, tenant string) error {
+	its, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
+	if errors.Is(err, db.ErrNotFound) || err == nil && its == tenant {
+		return nil
+	}
+	if err == nil {
+		err = newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the host: use one of that tenant, or another host.")
+	}
+	return err
 }
 
 // address is a remote address without its port.

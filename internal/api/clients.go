@@ -24,12 +24,24 @@ type (
 
 // Schema implements huma.SchemaProvider.
 func (newClient) Schema(huma.Registry) *huma.Schema {
-	return fieldsOf(typeOf[db.CreateClient](), []string{"name"}, "client_id")
+	return withClientRules(fieldsOf(typeOf[db.CreateClient](), []string{"name"}, "client_id"))
 }
 
 // Schema implements huma.SchemaProvider.
 func (changedClient) Schema(huma.Registry) *huma.Schema {
-	return fieldsOf(typeOf[db.UpdateClient](), nil)
+	s := withClientRules(fieldsOf(typeOf[db.UpdateClient](), nil))
+	s.Properties["name"].Nullable = false
+	return s
+}
+
+// withClientRules says in the description what the repository would, so that one answer has all that is wrong.
+func withClientRules(s *huma.Schema) *huma.Schema {
+	notBlank(s.Properties["name"])
+	choices(s.Properties["token_endpoint_auth_method"], publicClient, "client_secret_post", "client_secret_basic")
+	choices(s.Properties["organization_usage"], "deny", "allow", "require")
+	choices(s.Properties["organization_require_behavior"], "no_prompt", "pre_login_prompt", "post_login_prompt")
+	s.PrecomputeMessages()
+	return s
 }
 
 // Schema implements huma.SchemaProvider.

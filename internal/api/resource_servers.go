@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/latchkey-dev/latchkey/db"
 )
 
@@ -42,7 +44,7 @@ func resourceServerJSON(r *db.ResourceServer) resourceServer {
 }
 
 type newResourceServer struct {
-	Identifier          string     `json:"identifier" minLength:"1" maxLength:"600"`
+	Identifier          string     `json:"identifier" pattern:"\\S" patternDescription:"more than spaces" maxLength:"600"`
 	Name                string     `json:"name,omitempty" maxLength:"200"`
 	Scopes              []scope    `json:"scopes,omitempty" maxItems:"1000"`
 	SigningAlg          string     `json:"signing_alg,omitempty" enum:"RS256,EdDSA"`
@@ -158,14 +160,28 @@ func (s *server) updateResourceServer(ctx context.Context, c *caller, id string,
 	return row, err
 }
 
-func scopesJSON(scopes []scope) (json.RawMessage, error) {
-	seen := map[string]bool{}
-	for _, s := range scopes {
-		if seen[s.Value] {
-			return nil, badRequest(fmt.Sprintf("scopes: %q is there twice.", s.Value))
+// Resolve implements huma.Resolver: what no schema can say is told along with what it does.
+func (b *newResourceServer) Resolve(huma.Context) []error { return twice(b.Scopes) }
+
+// Resolve implements huma.Resolver.
+func (b *changedResourceServer) Resolve(huma.Context) []error {
+	scopes, _ := b.Scopes.Get()
+	return twice(scopes)
+}
+
+// twice names the scopes that are there more than once.
+func twice(scopes []scope) (wrong []error) {
+	seen := map[string]int{}
+	for i := range scopes {
+		value := scopes[i].Value
+		if seen[value]++; seen[value] == 2 {
+			wrong = append(wrong, &huma.ErrorDetail{Location: "body.scopes", Message: fmt.Sprintf("%q is there twice", value)})
 		}
-		seen[s.Value] = true
 	}
+	return wrong
+}
+
+func scopesJSON(scopes []scope) (json.RawMessage, error) {
 	if scopes == nil {
 		scopes = []scope{}
 	}
