@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -139,4 +140,55 @@ func TestHostOfAnotherTenant(t *testing.T) {
 	r.call("-/read:roles", "GET", roles, "").want(t, 200, "")
 	r.call("-/read:roles", "GET", roles, "", "tenant-id", "globex").want(t, 200, "") // the header names it, whatever the host
 	r.equal("roles", one[int](r, `select count(*) from auth.roles`), 0)
+}
+
+// What Auth0 opens to several scopes takes any of them; and a client's secret is shown to whoever may read keys.
+func TestAnyOfSeveralScopes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(seed)
+	for _, scope := range []string{"read:users", "read:roles", "read:role_members"} {
+		r.call("acme/"+scope, "GET", "/api/v2/users/auth0%7Cmine/roles", "").want(t, 200, "rol_mine")
+		r.call("acme/"+scope, "GET", "/api/v2/roles/rol_mine/users", "").want(t, 200, "auth0|mine")
+	}
+	r.call("-/read:role_members", "GET", "/api/v2/roles/rol_mine/users", "", "tenant-id", "acme").want(t, 200, "")
+	r.call("acme/create:role_members", "POST", "/api/v2/users/auth0%7Cmine/roles", `{"roles": ["rol_second"]}`).want(t, 204, "")
+	r.call("acme/create:role_members", "DELETE", "/api/v2/users/auth0%7Cmine/roles", `{"roles": ["rol_second"]}`).want(t, 403, "the scope update:users or delete:role_members")
+
+	made := into[struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}](r, r.as("POST", "/api/v2/clients", `{"name": "made"}`).want(t, 201, "client_secret"))
+	for _, path := range []string{"/api/v2/clients", "/api/v2/clients/" + made.ID} {
+		r.call("acme/read:client_keys", "GET", path, "").want(t, 200, made.Secret)
+		if a := r.call("acme/read:clients", "GET", path, "").want(t, 200, made.ID); len(made.Secret) == 0 || strings.Contains(a.text, `"client_secret"`) {
+			t.Errorf("without the scope for keys %s shows %s", path, a.text)
+		}
+	}
+}
+
+// A resource server takes the grants for it along, however many there are, and no other.
+func TestResourceServerTakesGrants(t *testing.T) {
+	t.Parallel()
+	reg, n := db.NewHooks(), 0
+	reg.ClientGrants.BeforeDelete("count", func(_ context.Context, _ hooks.Tx, g db.ClientGrant) error {
+		if n++; g.ClientID == "kept" {
+			return hooks.Reject("kept", "It is needed.")
+		}
+		return nil
+	})
+	r := newRigOn(t, reg)
+	r.exec(seed)
+	r.exec(`insert into auth.clients (tenant_id, client_id, name) select 'acme', 'c' || i, 'c' from generate_series(1, 101) i`)
+	r.exec(`insert into auth.client_grants (tenant_id, client_id, audience) select 'acme', 'c' || i, 'urn:api' from generate_series(1, 101) i`)
+	r.exec(`insert into auth.client_grants (tenant_id, client_id, audience) values ('acme', 'c1', 'urn:other')`)
+	r.as("DELETE", "/api/v2/resource-servers/urn:api", "").want(t, 204, "")
+	r.equal("hooks run", n, 102)
+	r.equal("grants left", one[string](r, `select string_agg(audience, ',') from auth.client_grants`), "urn:other")
+
+	r.exec(`insert into auth.resource_servers (tenant_id, id, identifier) values ('acme', 'api_kept', 'urn:kept')`)
+	r.exec(`insert into auth.clients (tenant_id, client_id, name) values ('acme', 'kept', 'kept')`)
+	r.exec(`insert into auth.client_grants (tenant_id, client_id, audience) values ('acme', 'kept', 'urn:kept')`)
+	r.as("DELETE", "/api/v2/resource-servers/api_kept", "").want(t, 400, "It is needed.")
+	r.equal("servers left", one[int](r, `select count(*) from auth.resource_servers`), 1)
 }
