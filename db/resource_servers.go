@@ -83,7 +83,7 @@ func newResourceServers(s *session, h *Hooks) *ResourceServers {
 		},
 		normalize: func(r *ResourceServer) error {
 			r.Identifier = strings.TrimSpace(r.Identifier)
-			return firstError(
+			return every(
 				required("resource server", "identifier", r.Identifier),
 				array("resource server", "scopes", &r.Scopes), object("resource server", "metadata", &r.Metadata),
 			)
