@@ -105,6 +105,8 @@ func TestEveryConflict(t *testing.T) {
 	never := []string{
 		"auth_events_pkey", "client_secrets_pkey", "connection_secrets_pkey", "hook_secrets_pkey", "job_chunks_pkey", "job_errors_pkey", "jobs_pkey",
 		"logs_pkey", "organization_member_roles_pkey", "organization_members_pkey", "passwords_pkey", "role_permissions_pkey", "signing_keys_pkey",
+		"login_codes_pkey", "login_sessions_code_key", "login_sessions_pkey", "login_sessions_state_key", "refresh_tokens_hash_key", "refresh_tokens_pkey",
+		"revocations_pkey", "sessions_hash_key", "sessions_pkey", "tries_pkey",
 		"signing_keys_state_key", "tickets_hash_key", "tickets_pkey", "user_permissions_pkey", "user_roles_pkey", "user_stats_pkey",
 	}
 	rows, _ := e.sql.Query(ctx, `select indexrelid::regclass::text from pg_index join pg_class c on c.oid = indrelid where indisunique and c.relnamespace = 'auth'::regnamespace`)

@@ -21,6 +21,9 @@ type Retention struct {
 // Pruned is how many rows went, by table.
 type Pruned map[string]int
 
+// expired is how long rows are kept that nobody reads after their end: a margin for clocks that differ.
+const expired = time.Hour
+
 // pruneBatch is how many rows go in one transaction: their locks are short, and so is what the log's reader has to hold.
 const pruneBatch = 1000
 
@@ -45,6 +48,13 @@ func (s *Store) Prune(ctx context.Context, r Retention) (Pruned, error) {
 		{"auth.job_chunks", `(tenant_id, job_id) in (select tenant_id, id from auth.jobs where finished_at < $1)`, r.Jobs},
 		{"auth.job_errors", `(tenant_id, job_id) in (select tenant_id, id from auth.jobs where finished_at < $1)`, r.Jobs},
 		{"auth.jobs", `finished_at < $1`, r.Jobs},
+		// Nobody asks for these once they expired.
+		{"auth.login_sessions", `expires_at < $1`, expired},
+		{"auth.sessions", `expires_at < $1`, expired},
+		{"auth.refresh_tokens", `expires_at < $1`, expired},
+		{"auth.login_codes", `expires_at < $1`, expired},
+		{"auth.tries", `expires_at < $1`, expired},
+		{"auth.revocations", `expires_at < $1`, expired},
 	} {
 		for more := p.kept > 0; more; {
 			n, ours, err := s.pruneSome(ctx, p.table, p.condition, now().Add(-p.kept))

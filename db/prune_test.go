@@ -49,6 +49,41 @@ func TestPrune(t *testing.T) {
 	prune(day, db.Pruned{"auth.logs": 2500}) // more than a batch
 }
 
+// What a login leaves goes when nobody asks for it any more, whatever the retention.
+func TestPruneLogins(t *testing.T) {
+	t.Parallel()
+	r := refreshing(t)
+	ctx := t.Context()
+	_, _, err := r.Sessions.Create(ctx, "acme", db.CreateSession{UserID: "ann", ClientID: "app", Lifetime: time.Hour})
+	ok(t, err)
+	_, _, err = r.LoginSessions.Create(ctx, "acme", db.CreateLoginSession{Step: "identifier", ClientID: "app", Lifetime: time.Hour})
+	ok(t, err)
+	r.begin("login_1", time.Hour)
+	_, err = r.LoginCodes.Put(ctx, "acme", db.PutLoginCode{Connection: "email", Address: "ann@x.com", Hash: make([]byte, 32), Lifetime: time.Hour})
+	ok(t, err)
+	_, err = r.Tries.Count(ctx, "acme", "account", "ann@x.com", time.Hour)
+	ok(t, err)
+	ok(t, r.Revocations.Add(ctx, "acme", time.Now().Add(time.Hour), "id"))
+	tables := []string{"auth.sessions", "auth.login_sessions", "auth.refresh_tokens", "auth.login_codes", "auth.tries", "auth.revocations"}
+	want := db.Pruned{}
+	for _, table := range tables {
+		want[table] = 1
+	}
+	pruned, err := r.Prune(ctx, db.Retention{})
+	ok(t, err)
+	if len(pruned) > 0 {
+		t.Errorf("pruned %v", pruned)
+	}
+	for _, table := range tables {
+		r.exec(t, `update `+table+` set expires_at = now() - interval '61 minutes'`)
+	}
+	pruned, err = r.Prune(ctx, db.Retention{})
+	ok(t, err)
+	if !maps.Equal(pruned, want) {
+		t.Errorf("pruned %v", pruned)
+	}
+}
+
 // One process prunes at a time; the others leave it to that one, and wait for nobody.
 func TestPruneTogether(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,3 @@ returning *;
 
 -- name: FindLoginSessionByCode :one
 select * from auth.login_sessions where tenant_id = $1 and code_hash = $2;
-
--- name: PruneLoginSessions :execrows
-delete from auth.login_sessions where ctid in (select l.ctid from auth.login_sessions l where l.expires_at <= $1 limit $2);

@@ -12,6 +12,3 @@ select * from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3 a
 
 -- name: ClearTries :exec
 delete from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3;
-
--- name: PruneTries :execrows
-delete from auth.tries where ctid in (select t.ctid from auth.tries t where t.expires_at <= $1 limit $2);
