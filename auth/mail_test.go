@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/latchkey-dev/latchkey/auth"
@@ -19,6 +20,24 @@ import (
 
 // planted is nowhere to be found.
 const planted = "PLANTED-token-of-a-mail"
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 func keys(t *testing.T) *seal.Keys {
 	t.Helper()
@@ -40,7 +59,7 @@ func raiseMail(t *testing.T, env *hookstest.Env, e auth.Event[auth.SendEmail], k
 // The token reaches the hook, and nobody and nothing else: no hook by name, no webhook, no table, no log line.
 func TestMailToken(t *testing.T) {
 	t.Parallel()
-	var logged bytes.Buffer
+	var logged lines
 	reg, h, k := db.NewHooks(), &heard{}, keys(t)
 	flows := auth.NewHooks(reg)
 	flows.Serve(auth.Services{Opener: k})
