@@ -8,6 +8,8 @@ import (
 
 	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/seal"
+	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
 type attempted = func(context.Context, *auth.RegistrationAttempt, auth.ValidateRegistrationAPI) error
@@ -152,3 +154,10 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// What the server has is what hooks need.
+var (
+	_ auth.ServiceTokens = (*token.Issuer)(nil)
+	_ auth.Opener        = (*seal.Keys)(nil)
+	_ auth.Sealer        = (*seal.Keys)(nil)
+)
