@@ -32,6 +32,7 @@ func TestSendUserTo(t *testing.T) {
 		"plain":           {"https://x.com", nil, "https://x.com?state=st%261", ""},
 		"own query":       {"http://x.com/a?b=1&a=%20&b=2#top", map[string]string{"z": "&", "c": "3"}, "http://x.com/a?b=1&a=%20&b=2&c=3&z=%26&state=st%261#top", ""},
 		"own state":       {"https://x.com/?state=mine&%73tate=mine&a=1", map[string]string{"state": "mine"}, "https://x.com/?a=1&state=st%261", ""},
+		"only own state":  {"https://x.com/?state=mine&%73tate=mine&a=1", nil, "https://x.com/?a=1&state=st%261", ""},
 		"a name of both":  {"https://x.com/?a=1&b=2", map[string]string{"a": "3"}, "https://x.com/?b=2&a=3&state=st%261", ""},
 		"relative":        {"/terms", nil, "", `"/terms" is no absolute http or https URL`},
 		"of another kind": {"javascript:alert(1)", nil, "", "is no absolute http or https URL"},
