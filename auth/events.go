@@ -86,12 +86,14 @@ type PasswordReset struct {
 	User db.User `json:"user"`
 }
 
-// SendEmail is what SendVerificationEmail and SendPasswordResetEmail tell: where to send a mail to. The token that the mail
-// is about isn't here yet: it comes with the flow that makes it, opened from the row's sealed column for the hook alone.
-// Never put a token into the row in clear.
+// SendEmail is what SendVerificationEmail and SendPasswordResetEmail tell: where to send a mail to, and the token that it carries.
+// The token exists in clear here alone, at the hook: in the row it is sealed ([RaiseSendEmail]), webhooks and hooks that are
+// registered by name don't get it, and it shows in no log. It is given also when it is no longer valid. It is empty where the
+// row has none.
 type SendEmail struct {
 	Email  string `json:"email"`
 	UserID string `json:"user_id"`
+	Token  string `json:"-"`
 }
 
 // Occurrence is what hooks that are registered by name are given ([Named]), of whichever event.

@@ -3,19 +3,35 @@ package auth
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 )
 
-// Hooks is where hooks on the events are registered, before the store and the listener open.
+// Hooks is where hooks on the flows and on the events are registered, before the store and the listener open.
 type Hooks struct {
-	reg *db.Hooks
+	reg      *db.Hooks
+	services atomic.Pointer[Services]
+	events   map[string]bool // those that have a hook
+
+	attempt          *hooks.Flow[attemptHook]
+	login, continued *loginFlow
+	exchange         *hooks.Flow[exchangeHook]
 }
 
 // NewHooks registers into a catalogue: give it to the store and the listener, and its Err says what was registered wrongly.
-// It may be called again for the same catalogue.
-func NewHooks(reg *db.Hooks) *Hooks { return &Hooks{reg: reg} }
+// Called again for the same catalogue, it gives the same.
+func NewHooks(reg *db.Hooks) *Hooks {
+	r := reg.Registry()
+	return hooks.Attached(r, func() *Hooks {
+		return &Hooks{
+			reg: reg, events: map[string]bool{}, attempt: hooks.NewFlow[attemptHook](r, validateRegistration),
+			login: hooks.NewFlow[loginHook](r, postLogin), continued: hooks.NewFlow[loginHook](r, continuePostLogin),
+			exchange: hooks.NewFlow[exchangeHook](r, credentialsExchange),
+		}
+	})
+}
 
 // On runs fn once for each of the event's rows that is committed, whoever wrote it; after the commit, outside the writer's
 // transaction. tx is the hook's own: what fn writes through it commits together with the record that fn ran. An error is
@@ -33,11 +49,16 @@ func On[T Payload](h *Hooks, e Event[T], name string, fn func(ctx context.Contex
 	case err != nil:
 		h.reg.Problem(fmt.Errorf("auth: hook %q: %w", name, err))
 	case fn == nil:
-		h.reg.Problem(fmt.Errorf("auth: hook %q on %s: the function is nil", name, e))
+		h.reg.Problem(fmt.Errorf("auth: hook %q on %s: %w", name, e, errNil))
 	default:
-		s.register(h.reg, name, fn, opts)
+		h.events[string(e)] = true
+		s.on(h, name, fn, opts)
 	}
 }
+
+// Registered reports whether the event of that name has a hook. A server warns at start where the send_* events have none: the
+// tokens of mails are then made and never delivered.
+func (h *Hooks) Registered(event string) bool { return h.events[event] }
 
 // Named is the event of that name, for programs that have names as text: its hooks are given what all events have. On
 // notes a name that there isn't, with the one that is most like it.

@@ -20,8 +20,16 @@ import (
 //
 // The row keeps the user as of then, also when the user is deleted: delete what need not be kept, the hooks here hear of inserts alone.
 //
-// Errors: those of a create, and a payload that lacks what its hooks need.
+// Errors: those of a create, a payload that lacks what its hooks need, and a mail's token, which [RaiseSendEmail] seals.
 func Raise[T Payload, P details[T]](ctx context.Context, events *db.AuthEvents, tenantID string, e Event[T], payload T) error {
+	if mail, is := any(payload).(SendEmail); is && mail.Token != "" {
+		return fmt.Errorf("auth: raise %s: its token has to be sealed: call RaiseSendEmail", e)
+	}
+	return raise[T, P](ctx, events, tenantID, e, payload, db.CreateAuthEvent{})
+}
+
+// raise completes and writes the row.
+func raise[T Payload, P details[T]](ctx context.Context, events *db.AuthEvents, tenantID string, e Event[T], payload T, in db.CreateAuthEvent) error {
 	if _, err := find(e); err != nil {
 		return fmt.Errorf("auth: raise: %w", err)
 	}
@@ -36,7 +44,8 @@ func Raise[T Payload, P details[T]](ctx context.Context, events *db.AuthEvents, 
 	if _, err := read[T, P](row); err != nil {
 		return fmt.Errorf("auth: raise %s: %w", e, err)
 	}
-	if _, err := events.Create(ctx, tenantID, db.CreateAuthEvent{Type: string(e), UserID: row.UserID, Details: text}); err != nil {
+	in.Type, in.UserID, in.Details = string(e), row.UserID, text
+	if _, err := events.Create(ctx, tenantID, in); err != nil {
 		return fmt.Errorf("auth: raise %s: %w", e, err)
 	}
 	return nil

@@ -83,6 +83,9 @@ func (h *Hooks) Err() error { return errors.Join(h.registry.Err(), h.sqlErr()) }
 // Problem notes what was registered wrongly by a package that registers hooks here for others, for Err.
 func (h *Hooks) Problem(err error) { h.registry.Problem(err) }
 
+// Registry is what the entities share, for packages that keep hooks of another sort in this catalogue.
+func (h *Hooks) Registry() *hooks.Registry { return &h.registry }
+
 // ObserveBefore has fn called after each run of a before-hook, in the writer's goroutine, and after those that were set
 // before it. Set it before the store opens.
 func (h *Hooks) ObserveBefore(fn func(hooks.BeforeRun)) { h.registry.ObserveBefore(fn) }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -21,7 +20,7 @@ type CreatePermit struct {
 // UpdatePermit says that the webhooks agreed to an update of a user as it was then. [Users.UpdateAsked] takes it.
 type UpdatePermit struct {
 	tenantID, id string
-	in           UpdateUser
+	asked, in    UpdateUser // what the caller asked for, and what it became when the webhooks had answered
 	permit       permit[User]
 }
 
@@ -53,7 +52,7 @@ func (u *Users) Create(ctx context.Context, tenantID string, in CreateUser) (Use
 // Further errors: [ErrNotAsked], [ErrChanged], and what the webhooks refuse, a hooks.Rejection.
 func (u *Users) Update(ctx context.Context, tenantID, id string, in UpdateUser) (User, error) {
 	return watched(ctx, u.s, u.e.action(hooks.Update, "update"), func(ctx context.Context) (User, error) {
-		unasked := UpdatePermit{tenantID: tenantID, id: id, in: in, permit: permit[User]{exempt: onlyLinks(in)}}
+		unasked := UpdatePermit{tenantID: tenantID, id: id, asked: in, in: in, permit: permit[User]{exempt: onlyLinks(in)}}
 		if unasked.permit.exempt {
 			return u.update(ctx, unasked)
 		}
@@ -139,6 +138,9 @@ func (u *Users) create(ctx context.Context, p CreatePermit) (User, error) {
 }
 
 func (u *Users) update(ctx context.Context, p UpdatePermit) (User, error) {
+	if u.e.hooked(hooks.Update) {
+		ctx = context.WithValue(ctx, requestKey{}, p.asked)
+	}
 	return doWrite(ctx, u.s, func(ctx context.Context, w *write) (User, error) {
 		return u.e.updateRow(ctx, w, p.tenantID, p.id, p.in, p.permit)
 	})
@@ -174,8 +176,9 @@ func (u *Users) askUpdate(ctx context.Context, id askID, tenantID, userID string
 		return UpdatePermit{}, err
 	}
 	in = ownUpdate(in)
+	asked := in
 	if onlyLinks(in) {
-		return UpdatePermit{tenantID: tenantID, id: userID, in: in, permit: permit[User]{exempt: true}}, nil
+		return UpdatePermit{tenantID: tenantID, id: userID, asked: in, in: in, permit: permit[User]{exempt: true}}, nil
 	}
 	was, err := u.e.get(dbsqlc.New(u.s.reader()), ctx, tenantID, userID)
 	if err != nil {
@@ -187,7 +190,7 @@ func (u *Users) askUpdate(ctx context.Context, id askID, tenantID, userID string
 		return UpdatePermit{}, err
 	}
 	a, err := u.s.ask(ctx, &Question{
-		ID: id.of(userID), TenantID: tenantID, Trigger: askUpdate, User: row, Before: &was, Updates: present(in),
+		ID: id.of(userID), TenantID: tenantID, Trigger: askUpdate, User: row, Before: &was, Updates: in.Fields(),
 	})
 	if err != nil {
 		return UpdatePermit{}, err
@@ -198,7 +201,7 @@ func (u *Users) askUpdate(ctx context.Context, id askID, tenantID, userID string
 	if a.UserMetadata != nil {
 		in.UserMetadata = Set[json.RawMessage](a.UserMetadata)
 	}
-	return UpdatePermit{tenantID: tenantID, id: userID, in: in, permit: agreed(a, []User{was})}, nil
+	return UpdatePermit{tenantID: tenantID, id: userID, asked: asked, in: in, permit: agreed(a, []User{was})}, nil
 }
 
 func (u *Users) askDelete(ctx context.Context, id askID, tenantID, userID string) (DeletePermit, error) {
@@ -277,18 +280,5 @@ func ownUpdate(in UpdateUser) UpdateUser {
 func onlyLinks(in UpdateUser) bool {
 	linked := in.LinkedTo.Present()
 	in.LinkedTo = Optional[string]{}
-	return linked && len(present(in)) == 0
-}
-
-// present lists the columns that an update names.
-func present(in UpdateUser) []string {
-	var columns []string
-	v := reflect.ValueOf(in)
-	for i := range v.NumField() {
-		if field, is := v.Field(i).Interface().(interface{ Present() bool }); is && field.Present() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			columns = append(columns, name)
-		}
-	}
-	return columns
+	return linked && len(in.Fields()) == 0
 }

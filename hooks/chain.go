@@ -24,15 +24,28 @@ type chain[F any] []link[F]
 // deadline can't hold the writer; call gets the link's function and the context that belongs to the hook.
 func (c chain[F]) run(ctx context.Context, r *Registry, table string, op Operation, tx Tx, call func(context.Context, F) error) error {
 	for _, l := range c {
-		began := time.Now()
-		within, span := beforeSpan(ctx, table, l.name, op)
-		err := l.run(within, table, tx, call)
-		r.observed(span, BeforeRun{Table: table, Hook: l.name, Operation: op, Took: time.Since(began), Err: err})
-		if err != nil {
+		if err := l.observed(ctx, r, table, op, tx, call); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func newLink[F any](name string, fn F, opts []Option) link[F] {
+	o := options{timeout: BeforeTimeout}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return link[F]{name: name, timeout: o.timeout, fn: fn}
+}
+
+// observed is run for those who watch.
+func (l link[F]) observed(ctx context.Context, r *Registry, table string, op Operation, tx Tx, call func(context.Context, F) error) error {
+	began := time.Now()
+	within, span := beforeSpan(ctx, table, l.name, op)
+	err := l.run(within, table, tx, call)
+	r.observed(span, BeforeRun{Table: table, Hook: l.name, Operation: op, Took: time.Since(began), Err: err})
+	return err
 }
 
 func (l link[F]) run(writer context.Context, table string, tx Tx, call func(context.Context, F) error) error {

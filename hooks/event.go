@@ -25,6 +25,8 @@ const (
 
 func (o Operation) String() string {
 	switch o {
+	case 0:
+		return "none" // a flow's hooks are asked about no row
 	case Insert:
 		return "insert"
 	case Update:

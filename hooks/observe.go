@@ -13,7 +13,7 @@ import (
 type BeforeRun struct {
 	Table     string
 	Hook      string
-	Operation Operation
+	Operation Operation // 0 for the hook of a [Flow], whose name Table is then
 	Took      time.Duration
 	Err       error // what the writer gets
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type Registry struct {
 	policies  map[string]Policy
 	audits    []audit
 	unhooked  func(context.Context, Tx, Unhooked) error
+	attached  map[reflect.Type]any
 }
 
 // AfterTimeout is the deadline of an after-hook unless [Timeout] says otherwise.
@@ -52,23 +54,36 @@ func (r *Registry) Afters() []*After { return slices.Clone(r.afters) }
 // Err is what was registered wrongly, all of it; nil if nothing was.
 func (r *Registry) Err() error { return errors.Join(r.problems...) }
 
-func (r *Registry) check(table string, kind Kind, name string, o Operation, when string, missing bool, taken bool) bool {
-	problem := ""
+// Check says what is wrong with the name of a hook of the kind.
+func (k Kind) Check(name string) error {
 	switch {
-	case len(kind.hook(name)) > longestHook:
-		problem = fmt.Sprintf("the name is longer than %d characters", longestHook-len(kind.hook("x"))+1)
+	case len(k.hook(name)) > longestHook:
+		return fmt.Errorf("the name is longer than %d characters", longestHook-len(k.hook("x"))+1)
 	case !validName.MatchString(name):
-		problem = "a name is a letter, then letters, digits, or any of _ . : -"
+		return errors.New("a name is a letter, then letters, digits, or any of _ . : -")
 	case strings.HasPrefix(name, "latchkey."):
-		problem = "names that begin with latchkey. are Latchkey's own"
+		return errors.New("names that begin with latchkey. are Latchkey's own")
+	}
+	return nil
+}
+
+var (
+	errMissing = errors.New("the function is nil")
+	errTaken   = errors.New("the name is taken for this operation: names are a hook's identity, so give one of the two another")
+)
+
+func (r *Registry) check(table string, kind Kind, name string, o Operation, when string, missing bool, taken bool) bool {
+	problem := kind.Check(name)
+	switch {
+	case problem != nil:
 	case missing:
-		problem = "the function is nil"
+		problem = errMissing
 	case taken:
-		problem = "the name is taken for this operation: names are a hook's identity, so give one of the two another"
+		problem = errTaken
 	default:
 		return true
 	}
-	r.problems = append(r.problems, fmt.Errorf("hooks: %s %s hook %q of %s: %s", when, o, kind.hook(name), table, problem))
+	r.problems = append(r.problems, fmt.Errorf("hooks: %s %s hook %q of %s: %w", when, o, kind.hook(name), table, problem))
 	return false
 }
 
@@ -94,9 +109,5 @@ func addBefore[F any](r *Registry, to *chain[F], table, name string, op Operatio
 	if !r.check(table, Kind{}, name, op, "before", missing, taken) {
 		return
 	}
-	o := options{timeout: BeforeTimeout}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	*to = append(*to, link[F]{name: name, timeout: o.timeout, fn: fn})
+	*to = append(*to, newLink(name, fn, opts))
 }
