@@ -26,7 +26,8 @@ var (
 )
 
 const (
-	leeway     = 10 * time.Second // for clocks of several machines
+	// Leeway is for clocks of several machines: so long after its end a token is still good.
+	Leeway     = 10 * time.Second
 	maxRawSize = 16 << 10
 )
 
@@ -116,9 +117,9 @@ func (i *Issuer) check(p payload, meant func(payload) bool) error {
 		return ErrIssuer
 	case !meant(p):
 		return ErrAudience
-	case now.After(p.Expires.Time().Add(leeway)):
+	case now.After(p.Expires.Time().Add(Leeway)):
 		return ErrExpired
-	case p.IssuedAt.Time().After(now.Add(leeway)), p.NotBefore != nil && p.NotBefore.Time().After(now.Add(leeway)):
+	case p.IssuedAt.Time().After(now.Add(Leeway)), p.NotBefore != nil && p.NotBefore.Time().After(now.Add(Leeway)):
 		return ErrNotYet
 	}
 	return nil
