@@ -7,7 +7,6 @@ import (
 
 	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/db"
-	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/seal"
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
@@ -53,5 +52,5 @@ func New(cfg Config) (*Flows, error) {
 type Caller struct {
 	Tenant  db.Tenant
 	Client  *db.Client // nil: no application, as on FullAuth's endpoints
-	Request hooks.Stamp
+	Request auth.Request
 }

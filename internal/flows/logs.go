@@ -51,7 +51,7 @@ func (o logOf) in(c *db.Connection) logOf {
 func (c *Caller) line(kind, description string, of *logOf) db.CreateLog {
 	l := db.CreateLog{
 		Type: kind, Description: description, IP: given(c.Request.IP), UserAgent: given(c.Request.UserAgent), Connection: given(of.connection),
-		Strategy: given(of.strategy), Details: of.details,
+		Strategy: given(of.strategy), Hostname: given(c.Request.Hostname), Details: of.details,
 	}
 	if c.Client != nil {
 		l.ClientID = given(c.Client.ClientID)
@@ -93,7 +93,10 @@ func (f *Flows) logIn(ctx context.Context, tx *db.Tx, c Caller, kind, descriptio
 
 // stamped says in the context on whose behalf writes are made: events, hooks and webhooks are told.
 func (c *Caller) stamped(ctx context.Context) context.Context {
-	s := hooks.Stamp{RequestID: c.Request.RequestID, IP: c.Request.IP, UserAgent: c.Request.UserAgent, GeoIP: c.Request.GeoIP}
+	s := hooks.Stamp{RequestID: c.Request.ID, IP: c.Request.IP, UserAgent: c.Request.UserAgent}
+	if c.Request.GeoIP != (hooks.GeoIP{}) {
+		s.GeoIP = &c.Request.GeoIP
+	}
 	if c.Client != nil {
 		s.ClientID = c.Client.ClientID
 	}

@@ -85,7 +85,7 @@ func triggers(tables []string) []Trigger {
 // raisedEvents are the types of the rows of auth.auth_events.
 func raisedEvents() []string {
 	return []string{
-		"send_verification_email", "after_login", "after_logout", "after_oauth_login", "after_oauth_register",
+		"send_verification_email", "send_login_code", "after_login", "after_logout", "after_oauth_login", "after_oauth_register",
 		"after_password_change", "send_password_reset_email", "after_password_reset",
 	}
 }
