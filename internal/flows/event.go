@@ -18,7 +18,7 @@ const (
 // postLogin is what PostLogin's hooks are told. It reads what the flow itself has no need of, so it is made only for hooks that there are.
 func (f *Flows) postLogin(ctx context.Context, a *attempt, logins int64) (*auth.PostLogin, error) {
 	ev := &auth.PostLogin{
-		Tenant: auth.Tenant{ID: a.Tenant.ID}, User: a.who.User, Request: a.hookRequest(), Transaction: a.transaction(),
+		Tenant: auth.Tenant{ID: a.Tenant.ID}, User: a.who.User, Request: a.Request, Transaction: a.transaction(),
 		Authentication: auth.Authentication{Methods: a.who.Methods}, Stats: auth.Stats{LoginsCount: logins}, Organization: organizationFor(a.in),
 		Connection: auth.Connection{ID: a.who.Connection.ID, Name: a.who.Connection.Name, Strategy: a.who.Connection.Strategy},
 	}

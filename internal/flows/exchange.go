@@ -105,7 +105,7 @@ func (f *Flows) exchangeClaims(ctx context.Context, c Caller, audience string, s
 		return nil, err
 	}
 	out, err := f.cfg.Hooks.RunCredentialsExchange(ctx, &auth.CredentialsExchange{
-		Tenant: auth.Tenant{ID: c.Tenant.ID}, Client: client, Audience: audience, Scopes: scope, Request: c.hookRequest(),
+		Tenant: auth.Tenant{ID: c.Tenant.ID}, Client: client, Audience: audience, Scopes: scope, Request: c.Request,
 	})
 	for name, value := range out.AccessToken {
 		claims[name] = value
