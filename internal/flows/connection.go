@@ -2,6 +2,8 @@ package flows
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,6 +70,13 @@ func (f *Flows) userIn(ctx context.Context, c *Caller, con *usable, identifier s
 		return nil, err
 	}
 	return &u, nil
+}
+
+// newUserID makes an id beforehand, of the form that Auth0's have: an answer may need one for a user that there isn't.
+func newUserID(con *usable) string {
+	id := make([]byte, 12)
+	_, _ = rand.Read(id) // never fails: crypto/rand ends the program instead
+	return con.Strategy + "|" + hex.EncodeToString(id)
 }
 
 // account is the user that an identity belongs to: itself, unless it is linked.

@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
-
-	"github.com/latchkey-dev/latchkey/db"
 )
 
 const (
@@ -21,7 +19,7 @@ const (
 )
 
 // checkPassword holds a new password against the connection's policy.
-func (con *usable) checkPassword(password string, u *db.User) error {
+func (con *usable) checkPassword(password string, email, username *string) error {
 	least := minPassword
 	switch con.options.PasswordPolicy {
 	case "low":
@@ -44,7 +42,7 @@ func (con *usable) checkPassword(password string, u *db.User) error {
 		problem = fmt.Sprintf("The password must have %d characters at least.", least)
 	case len(password) > maxPassword:
 		problem = fmt.Sprintf("The password must not be longer than %d bytes.", maxPassword)
-	case isOwn(password, u.Email), isOwn(password, u.Username):
+	case isOwn(password, email), isOwn(password, username):
 		problem = "The password must not be the e-mail address or the username."
 	case kinds < map[string]int{"fair": 3, "good": 3, "excellent": 3}[con.options.PasswordPolicy]:
 		problem = "The password must have three of: lower-case letters, upper-case letters, digits, other characters."
