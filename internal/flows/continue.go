@@ -15,16 +15,15 @@ import (
 //
 // Errors: as Authenticated, and a login that waits for nothing.
 func (f *Flows) Continue(ctx context.Context, c Caller, login *Login) (Step, error) {
-	return f.goOn(ctx, c, login, func(p *progress) bool {
+	return f.goOn(ctx, c, login, nil, func(p *progress) bool {
 		return login.Stage() == StageContinue && p.Suspended != nil && p.Suspended.RedirectTo != ""
 	})
 }
 
 // Answered is [Flows.Continue] for a form that was filled in and a page that was seen, whoever showed them: a PostLogin hook's form goes on
-// with that hook, and the tenant's with what follows. answers is a JSON object that the login keeps, never with a password or a code in it.
+// with that hook, and the tenant's with what follows. answers is a JSON object that the login keeps in the place of the one that it has, never with a password or a code in it.
 func (f *Flows) Answered(ctx context.Context, c Caller, login *Login, answers json.RawMessage) (Step, error) {
-	login.Answers = answers
-	return f.goOn(ctx, c, login, func(p *progress) bool {
+	return f.goOn(ctx, c, login, answers, func(p *progress) bool {
 		return login.Stage() == StageForm || login.Stage() == StagePage || login.Stage() == StageContinue && p.Suspended != nil && p.Suspended.FormID != ""
 	})
 }
@@ -46,7 +45,7 @@ func (l *Login) progress() (p progress, err error) {
 	return p, nil
 }
 
-func (f *Flows) goOn(ctx context.Context, c Caller, login *Login, waits func(*progress) bool) (Step, error) {
+func (f *Flows) goOn(ctx context.Context, c Caller, login *Login, answers json.RawMessage, waits func(*progress) bool) (Step, error) {
 	p, err := login.progress()
 	if err != nil {
 		return Step{}, err
@@ -54,7 +53,7 @@ func (f *Flows) goOn(ctx context.Context, c Caller, login *Login, waits func(*pr
 	if login.UserID == nil || !waits(&p) {
 		return Step{}, &Refused{"invalid_request", "The login doesn't wait for this: begin again at the application."}
 	}
-	a := &attempt{Caller: c, login: login, counted: true, resumed: p.Resumed, hooks: p.LoginOutcome}
+	a := &attempt{Caller: c, login: login, counted: true, resumed: p.Resumed, hooks: p.LoginOutcome, answers: answers}
 	step, err := f.wentOn(c.stamped(ctx), a, p.OrganizationID)
 	return step, f.ended(ctx, a, err)
 }

@@ -32,6 +32,7 @@ type attempt struct {
 	in      *db.Organization // nil: of no organization
 	counted bool             // its stats are written already
 	resumed bool             // by login.Session, which so goes on
+	answers json.RawMessage  // nil: those that there are
 	hooks   auth.LoginOutcome
 }
 
@@ -125,6 +126,12 @@ func (a *attempt) move(ctx context.Context, sessions *db.LoginSessions, to Stage
 		return err
 	}
 	row, err := sessions.Move(ctx, a.Tenant.ID, a.login.ID, to.from(a.login.Step), func(l *db.LoginSession) error {
+		if !l.UpdatedAt.Equal(a.login.UpdatedAt) { // it came back to where it was, such as from one form to the next
+			return errMovedOn()
+		}
+		if a.answers != nil {
+			l.Answers = a.answers
+		}
 		l.Step, l.UserID, l.Connection, l.Methods, l.Outcome = string(to), &a.who.User.UserID, a.who.Connection.Name, methods, outcome
 		for _, change := range more {
 			change(l)

@@ -58,11 +58,15 @@ func moved(err error) error {
 	var wrong *db.WrongStep
 	switch {
 	case errors.As(err, &wrong):
-		return &Refused{"invalid_request", "This login went on already, maybe in another tab: begin again at the application."}
+		return errMovedOn()
 	case errors.Is(err, db.ErrNotFound):
 		return errNoLogin()
 	}
 	return err
+}
+
+func errMovedOn() error {
+	return &Refused{"invalid_request", "This login went on already, maybe in another tab: begin again at the application."}
 }
 
 func errNoLogin() error {
