@@ -45,6 +45,7 @@ func TestLogin(t *testing.T) {
 	l.wantText("2 203.0.113.7", `select login_count || ' ' || last_ip from auth.user_stats`)
 	l.wantText("after_login after_login", `select string_agg(type, ' ') from auth.auth_events`)
 	l.wantText("2", `select count(*) from auth.sessions where ended_at is null and user_id = 'auth0|ann' and client_ids = '{app}'`)
+	l.wantText("60", `select round(max(extract(epoch from code_expires_at - updated_at)))::text from auth.login_sessions`)
 	if got := l.lines(); got != "s s" {
 		t.Errorf("lines %q", got)
 	}
