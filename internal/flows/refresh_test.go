@@ -235,6 +235,36 @@ func TestEndAll(t *testing.T) {
 	l.wantText("1", `select count(*) from auth.sessions where ended_at is null`)
 }
 
+// What is under way ends too: a login that waits for its user, and a code that nobody redeemed yet; and a login by the password of before
+// comes to nothing, also where its user was found before the reset.
+func TestEndAllEndsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	suspend := false
+	l := newLogins(t, postLogin(func(_ *auth.PostLogin, api auth.PostLoginAPI) error {
+		if suspend {
+			api.Redirect.SendUserTo("https://terms.example.com/", nil)
+		}
+		return nil
+	}))
+	code := l.logIn()
+	suspend = true
+	login := l.begin()
+	_, err := l.Authenticated(t.Context(), l.caller, login, l.who())
+	l.ok(err)
+	seen, before := l.find(login.State), l.who()
+	l.ok(l.store.InTx(t.Context(), func(tx *db.Tx) error { return l.EndAll(t.Context(), tx, "acme", "auth0|ann", "") }))
+	_, err = l.Redeem(t.Context(), l.caller, code, callback, verifier())
+	l.refused(err, "invalid_grant")
+	_, err = l.Continue(t.Context(), l.caller, seen)
+	l.refused(err, "invalid_request")
+	l.exec(`update auth.user_stats set last_password_reset = $1`, before.Methods[0].Timestamp.Add(time.Millisecond))
+	_, err = l.Authenticated(t.Context(), l.caller, l.begin(), before)
+	l.refused(err, "invalid_grant")
+	_, err = l.Direct(t.Context(), l.caller, before, "", nil)
+	l.refused(err, "invalid_grant")
+	l.wantText("0", `select count(*) from auth.sessions where ended_at is null`)
+}
+
 // A client revokes its own tokens.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
