@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
@@ -82,7 +84,7 @@ func New(cfg Config) (*API, error) {
 	}
 	s.tail = newTail(s.feed, s.closed)
 	r := chi.NewRouter()
-	r.Use(atEdge(s.log))
+	r.Use(edge.Around(s.log, func(w http.ResponseWriter) { writeProblem(w, internalError(nil)) }))
 	r.NotFound(noRoute)
 	r.MethodNotAllowed(wrongMethod(r))
 	s.api = humachi.New(r, description())
