@@ -12,6 +12,9 @@ import (
 // defaultScope is what a login asks for that doesn't say: who the user is, and a refresh token.
 const defaultScope = "openid profile email offline_access"
 
+// mostClients is how many are looked at for the one that a request doesn't name.
+const mostClients = 100
+
 // publicClient is the token_endpoint_auth_method of clients that can't keep a secret.
 const publicClient = "none"
 
@@ -22,14 +25,15 @@ func (s *server) caller(r *http.Request, clientID string) (flows.Caller, error) 
 	if err != nil || clientID != "" {
 		return c, err
 	}
-	page, err := s.finder.Store.Clients.List(r.Context(), c.Tenant.ID, db.ListOptions{
-		PerPage: 100, Filter: []db.Filter{db.Equal("token_endpoint_auth_method", publicClient), db.Equal("is_first_party", "true")},
-	})
+	page, err := s.finder.Store.Clients.List(r.Context(), c.Tenant.ID, db.ListOptions{PerPage: mostClients, Filter: []db.Filter{db.Equal("is_first_party", "true")}})
 	if err != nil {
 		return c, err
 	}
-	found := slices.DeleteFunc(page.Rows, func(client db.Client) bool { return !mayLogIn(&client) })
-	if len(found) == 1 {
+	all := len(page.Rows) < mostClients
+	found := slices.DeleteFunc(page.Rows, func(client db.Client) bool {
+		return client.TokenEndpointAuthMethod != publicClient || !mayLogIn(&client)
+	})
+	if all && len(found) == 1 {
 		c.Client = &found[0]
 	}
 	return c, nil
