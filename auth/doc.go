@@ -11,7 +11,7 @@
 // An event is a committed row, and its hooks are after-hooks as all others: from the write-ahead log, each once, whoever wrote
 // the row, in the order of their registration. Where the fact is a row itself, it is that row ([AfterRegister],
 // [AfterEmailVerify]); the others are rows of auth.auth_events, which [Raise] writes in the transaction of what happened.
-// Latchkey has no flows yet that raise them: a service's own do.
+// The server's flows raise them, and so may a service's own.
 //
 //	events.go   the events and what their hooks are given
 //	hooks.go    registration
