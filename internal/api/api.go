@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"log/slog"
-	"net/http"
 	"reflect"
 	"sync"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/latchkey-dev/latchkey/db"
-	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/tenanthook"
 	"github.com/latchkey-dev/latchkey/listener"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
@@ -84,7 +82,7 @@ func New(cfg Config) (*API, error) {
 	}
 	s.tail = newTail(s.feed, s.closed)
 	r := chi.NewRouter()
-	r.Use(edge.Around(s.log, func(w http.ResponseWriter) { writeProblem(w, internalError(nil)) }))
+	r.Use(atEdge(s.log))
 	r.NotFound(noRoute)
 	r.MethodNotAllowed(wrongMethod(r))
 	s.api = humachi.New(r, description())

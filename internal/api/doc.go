@@ -10,7 +10,7 @@
 //	operation.go   what every operation has: a scope, a caller, errors of one shape
 //	bearer.go      who calls, on behalf of which tenant, and what they may do; limits.go: how often
 //	problem.go     the shape of every error, and the table from errors to statuses
-//	answering.go   the framework's own errors in that shape; edge.go: what has no route (internal/edge: request ids, panics, headers)
+//	answering.go   the framework's own errors in that shape; edge.go: request ids, panics, headers, what has no route
 //	resource.go    list, get, create, patch and delete, the same for all; assigned.go what belongs to a row and is added and removed
 //	paging.go      page, per_page, q, sort; listing.go: fields and checkpoints; list.go is a list with or without totals
 //	fields.go      the description of an entity whose members are its row's

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -12,6 +13,11 @@ import (
 )
 
 const requestIDHeader = edge.RequestID
+
+// atEdge is around every route.
+func atEdge(log *slog.Logger) func(http.Handler) http.Handler {
+	return edge.Around(log, func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, internalError(nil)) })
+}
 
 // writeProblem is for what never reaches an operation.
 func writeProblem(w http.ResponseWriter, p *Problem) {

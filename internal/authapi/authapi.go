@@ -23,6 +23,9 @@ type Config struct {
 	RateLimit int
 }
 
+// API is the routes. It is safe for concurrent use.
+type API struct{ s *server }
+
 type server struct {
 	flows  *flows.Flows
 	finder *inbound.Finder
@@ -30,8 +33,8 @@ type server struct {
 	limits *limiter
 }
 
-// New makes the routes: /dbconnections/..., /passwordless/start, /v2/logout and /auth/....
-func New(cfg Config) (chi.Router, error) {
+// New makes the API.
+func New(cfg Config) (*API, error) {
 	switch {
 	case cfg.Flows == nil:
 		return nil, errors.New("authapi: Config.Flows is nil: make them by flows.New")
@@ -41,25 +44,30 @@ func New(cfg Config) (chi.Router, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{flows: cfg.Flows, finder: cfg.Finder, log: cfg.Logger, limits: newLimiter(cfg.RateLimit)}
-	r := chi.NewRouter()
-	around := edge.Around(s.log, func(w http.ResponseWriter) { oauthShape(w, fault(nil)) })
-	route := func(method, path string, tell shape, do handler) { r.With(around).Method(method, path, s.handle(tell, do)) }
-	route(http.MethodPost, "/dbconnections/signup", signupShape, s.signup)
-	route(http.MethodPost, "/dbconnections/change_password", oauthShape, s.sendReset)
-	route(http.MethodPost, "/passwordless/start", oauthShape, s.sendCode)
-	route(http.MethodGet, "/v2/logout", oauthShape, s.endSession)
+	return &API{&server{flows: cfg.Flows, finder: cfg.Finder, log: cfg.Logger, limits: newLimiter(cfg.RateLimit)}}, nil
+}
 
-	route(http.MethodPost, "/auth/register", plainShape, s.register)
-	route(http.MethodPost, "/auth/login", plainShape, s.login)
-	route(http.MethodPost, "/auth/refresh", plainShape, s.refresh)
-	route(http.MethodPost, "/auth/logout", plainShape, s.logout)
-	route(http.MethodPost, "/auth/change-password", plainShape, s.changePassword)
-	route(http.MethodPost, "/auth/password-reset/request", plainShape, s.requestReset)
-	route(http.MethodPost, "/auth/password-reset/confirm", plainShape, s.confirmReset)
-	route(http.MethodPost, "/auth/verify-email/request", plainShape, s.requestVerification)
-	route(http.MethodPost, "/auth/verify-email/confirm", plainShape, s.confirmVerification)
-	return r, nil
+// Mount adds the routes.
+func (a *API) Mount(r chi.Router) {
+	s := a.s
+	add := func(method, path string, tell shape, do handler) {
+		around := edge.Around(s.log, func(w http.ResponseWriter, _ *http.Request) { tell(w, fault()) })
+		r.With(around).Method(method, path, s.handle(tell, do))
+	}
+	add(http.MethodPost, "/dbconnections/signup", signupShape, s.signup)
+	add(http.MethodPost, "/dbconnections/change_password", oauthShape, s.sendReset)
+	add(http.MethodPost, "/passwordless/start", oauthShape, s.sendCode)
+	add(http.MethodGet, "/v2/logout", oauthShape, s.endSession)
+
+	add(http.MethodPost, "/auth/register", plainShape, s.register)
+	add(http.MethodPost, "/auth/login", plainShape, s.login)
+	add(http.MethodPost, "/auth/refresh", plainShape, s.refresh)
+	add(http.MethodPost, "/auth/logout", plainShape, s.logout)
+	add(http.MethodPost, "/auth/change-password", plainShape, s.changePassword)
+	add(http.MethodPost, "/auth/password-reset/request", plainShape, s.requestReset)
+	add(http.MethodPost, "/auth/password-reset/confirm", plainShape, s.confirmReset)
+	add(http.MethodPost, "/auth/verify-email/request", plainShape, s.requestVerification)
+	add(http.MethodPost, "/auth/verify-email/confirm", plainShape, s.confirmVerification)
 }
 
 // handler answers a request, or says why not.

@@ -29,8 +29,10 @@ func TestBadInput(t *testing.T) {
 		{"a list", "/auth/register", `[]`, 400, "no JSON object"},
 		{"null", "/auth/register", `null`, 400, "no JSON object"},
 		{"two objects", "/auth/register", `{} {}`, 400, "something after"},
-		{"every bad field", "/auth/register", `{"email":1,"name":[],"user_metadata":"x","nick":1}`, 400,
-			"email: has to be a string; name: has to be a string; nick: there is no such field; password: is required; user_metadata: has to be an object."},
+		{
+			"every bad field", "/auth/register", `{"email":1,"name":[],"user_metadata":"x","nick":1}`, 400,
+			"email: has to be a string; name: has to be a string; nick: there is no such field; password: is required; user_metadata: has to be an object.",
+		},
 		{"null in place of text", "/auth/register", `{"email":null,"password":"` + secret + `"}`, 400, "email: has to be a string"},
 		{"a zero character", "/auth/register", `{"email":"a\u0000@example.com","password":"` + secret + `"}`, 400, "email: has a zero character"},
 		{"a zero character within", "/auth/register", `{"email":"z@example.com","password":"` + secret + `","user_metadata":{"a":"\u0000"}}`, 400, "invalid_request"},

@@ -31,7 +31,7 @@ func invalid(message string) *problem {
 }
 
 // fault tells nothing: the log has the cause.
-func fault(error) *problem {
+func fault() *problem {
 	return &problem{http.StatusInternalServerError, "internal_error", "Something went wrong here. The server's log has more under the request's id."}
 }
 
@@ -70,7 +70,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, context.Canceled):
 		return &problem{http.StatusServiceUnavailable, "unavailable", "The server stops. Try again."}
 	}
-	return fault(err)
+	return fault()
 }
 
 // statusOf is the status of what a flow refuses.

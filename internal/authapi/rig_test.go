@@ -75,9 +75,9 @@ func newRig(t *testing.T, before func(*rig), changes ...func(*authapi.Config)) *
 	for _, change := range changes {
 		change(&config)
 	}
-	router, err := authapi.New(config)
+	api, err := authapi.New(config)
 	r.ok(err)
-	mux.Mount("/", router)
+	api.Mount(mux)
 	r.env.SQL(`insert into auth.clients (tenant_id, client_id, name, token_endpoint_auth_method, grant_types, allowed_logout_urls)
 		values ($1, 'app', 'App', 'none', '{password,refresh_token}', '{https://app.example.com/bye}')`, hookstest.Tenant)
 	r.env.SQL(`insert into auth.connections (tenant_id, id, name, strategy, enabled_clients) values ($1, 'con_1', 'db', 'auth0', '{app}'), ($1, 'con_2', 'email', 'email', '{app}')`, hookstest.Tenant)
