@@ -78,6 +78,14 @@ func newRig(t *testing.T, before func(*rig), changes ...func(*authapi.Config)) *
 	api, err := authapi.New(config)
 	r.ok(err)
 	api.Mount(mux)
+	mux.Get("/.well-known/jwks.json", func(w http.ResponseWriter, req *http.Request) {
+		keys, err := tokens.JWKS(req.Context())
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(keys)
+	})
 	r.env.SQL(`insert into auth.clients (tenant_id, client_id, name, token_endpoint_auth_method, grant_types, allowed_logout_urls)
 		values ($1, 'app', 'App', 'none', '{password,refresh_token}', '{https://app.example.com/bye}')`, hookstest.Tenant)
 	r.env.SQL(`insert into auth.connections (tenant_id, id, name, strategy, enabled_clients) values ($1, 'con_1', 'db', 'auth0', '{app}'), ($1, 'con_2', 'email', 'email', '{app}')`, hookstest.Tenant)
