@@ -133,6 +133,15 @@ func (r *LoginSessions) Redeem(ctx context.Context, tenantID, code string) (Logi
 	return login, err
 }
 
+// EndOf ends a user's logins under way, and those whose code wasn't redeemed yet, but for a session's, or all where that is "". Errors:
+// hooks.ErrOutsideTx.
+func (r *LoginSessions) EndOf(ctx context.Context, tenantID, userID, butSession string) error {
+	_, err := inWrite(ctx, r.s, r.action(hooks.Update, "end"), func(ctx context.Context, w *write) (struct{}, error) {
+		return struct{}{}, w.step().EndLoginSessionsOf(ctx, tenantID, now(), userID, butSession)
+	})
+	return err
+}
+
 // Prune removes logins of any tenant that expired before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
 func (r *LoginSessions) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneLoginSessions)

@@ -60,7 +60,7 @@ func (f *Flows) directly(ctx context.Context, a *attempt) error {
 		return err
 	}
 	if f.cfg.Hooks.HasPostLogin() {
-		stats, err := f.cfg.Store.Users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, a.now())
+		stats, err := a.count(ctx, f.cfg.Store.Users)
 		if err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func (f *Flows) regrant(ctx context.Context, a *attempt, row *db.RefreshToken, s
 		return g, err
 	}
 	if a.who.User = user; claims.OrganizationID != "" {
-		if a.in, err = f.organizationOf(ctx, a.Caller, claims.OrganizationID, &a.who); err != nil {
+		if a.in, err = f.stillOf(ctx, a.Tenant.ID, claims.OrganizationID, user.UserID); err != nil {
 			return g, err
 		}
 	}

@@ -67,10 +67,13 @@ func (f *Flows) Logout(ctx context.Context, c Caller, s db.Session) error {
 	return nil
 }
 
-// EndAll ends what a user is logged in by, in the transaction of what makes it so (a reset or a change of the password, a block): sessions but
-// one, or all where that is "", refresh tokens, and the access tokens of both. No hook runs. Access tokens of a login that had neither, by the
+// EndAll ends what a user is logged in by, in the transaction of what makes it so (a reset or a change of the password, a block): logins under
+// way, codes that weren't redeemed, sessions but one, or all where that is "", refresh tokens, and the access tokens of these. No hook runs. Access tokens of a login that had neither, by the
 // password grant, go on until they expire, though not for a user who is blocked.
 func (f *Flows) EndAll(ctx context.Context, tx *db.Tx, tenantID, userID, butSession string) error {
+	if err := tx.LoginSessions.EndOf(ctx, tenantID, userID, butSession); err != nil { // first: who waits here for a login's end sees its session
+		return fmt.Errorf("flows: end all: %w", err)
+	}
 	sessions, err := tx.Sessions.EndOf(ctx, tenantID, userID, butSession)
 	if err != nil {
 		return fmt.Errorf("flows: end all: %w", err)
