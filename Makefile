@@ -59,8 +59,9 @@ test/race: ## The same with the race detector
 	go test -race -shuffle=on ./... $(ARGS)
 
 .PHONY: test/crash
-test/crash: ## Kill the listener again and again (LATCHKEY_CRASH_KILLS=100), and see that the test notices what is broken
+test/crash: ## Kill the listener again and again (LATCHKEY_CRASH_KILLS=100), and servers that import users (LATCHKEY_CRASH_USERS=10000)
 	LATCHKEY_CRASH_KILLS=$${LATCHKEY_CRASH_KILLS:-100} go test -count=1 -v -run '^TestCrash' ./listener $(ARGS)
+	LATCHKEY_CRASH_USERS=$${LATCHKEY_CRASH_USERS:-10000} go test -count=1 -v -run '^TestCrash' ./cmd/server $(ARGS)
 
 .PHONY: test/model
 test/model: ## Compare what hooks are told with a model, over many drawn sequences (LATCHKEY_SEQUENCES=2000)

@@ -115,10 +115,10 @@ func (h *Hooks) ask(ctx context.Context, flow *loginFlow, name string, ev *PostL
 	if err != nil {
 		return err
 	}
-	s := &said{}
+	s, bound := &said{}, *ev // what redirects are bound to isn't the hook's to change
 	err = flow.Run(ctx, name, func(ctx context.Context, fn loginHook) error {
 		return s.verdict(fn(ctx, own, PostLoginAPI{
-			Access: Access{s}, Prompt: Prompt{s}, Redirect: Redirect{s, ev},
+			Access: Access{s}, Prompt: Prompt{s}, Redirect: Redirect{s, &bound},
 			IDToken:     TokenClaims{s, func(s *said) *Members { return &s.id }},
 			AccessToken: TokenClaims{s, func(s *said) *Members { return &s.access }},
 			User:        LoginUser{UserMetadata{s}}, Token: Tokens{h, ev.Tenant.ID},

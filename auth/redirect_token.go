@@ -52,11 +52,21 @@ func (r Redirect) EncodeToken(t RedirectToken) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("auth: redirect token: %w", err)
 	}
-	ours := struct {
+	text, err := json.Marshal(struct {
 		jwt.Claims
 		State string `json:"state"`
-	}{jwt.Claims{Subject: r.ev.User.UserID, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(t.ExpiresIn))}, r.ev.Transaction.State}
-	raw, err := jwt.Signed(signer).Claims(map[string]json.RawMessage(claims)).Claims(ours).Serialize()
+	}{jwt.Claims{Subject: r.ev.User.UserID, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(t.ExpiresIn))}, r.ev.Transaction.State})
+	if err == nil {
+		text, err = claims.into(text)
+	}
+	if err != nil {
+		return "", fmt.Errorf("auth: redirect token: %w", err)
+	}
+	signed, err := signer.Sign(text)
+	if err != nil {
+		return "", fmt.Errorf("auth: redirect token: %w", err)
+	}
+	raw, err := signed.CompactSerialize()
 	if err != nil {
 		return "", fmt.Errorf("auth: redirect token: %w", err)
 	}
@@ -77,10 +87,7 @@ func payloadOf(payload any) (Members, error) {
 			return nil, fmt.Errorf("%q is set already: give yours another name", ours)
 		}
 	}
-	if claims == nil {
-		claims = Members{} // of a payload that is null
-	}
-	return claims, nil
+	return claims, nil // nil of a payload that is null
 }
 
 // ValidateToken reads the token with which a user came back, in an OnContinuePostLogin hook: a JWT that the other site signed with the

@@ -176,3 +176,40 @@ func TestAskRoundTrips(t *testing.T) {
 		})
 	}
 }
+
+// What is merged is asked about as it will be, and written as it was asked about; what a webhook makes of it takes its place.
+func TestAskMergedMetadata(t *testing.T) {
+	t.Parallel()
+	e, a := asking(t, nil)
+	e.user(t, db.CreateUser{UserID: "ann", UserMetadata: json.RawMessage(`{"a": 1, "b": 2}`), AppMetadata: json.RawMessage(`{"plan": "free"}`)})
+	e.syncHook(t, "u", onUpdate)
+	update := func(in db.UpdateUser, want string) db.Question {
+		t.Helper()
+		in.MergeMetadata = true
+		_, err := e.Users.Update(t.Context(), "acme", "ann", in)
+		ok(t, err)
+		e.wantCount(t, 1, `auth.users where user_id = 'ann' and user_metadata || jsonb_build_object('app', app_metadata) = $1::jsonb`, want)
+		return wantAsked(t, a, 1)[0]
+	}
+	q := update(db.UpdateUser{UserMetadata: db.Set(json.RawMessage(`{"b": null, "c": 3}`))}, `{"a": 1, "c": 3, "app": {"plan": "free"}}`)
+	var asked map[string]int
+	ok(t, json.Unmarshal(q.User.UserMetadata, &asked))
+	if len(asked) != 2 || asked["a"] != 1 || asked["c"] != 3 || string(q.Before.UserMetadata) != `{"a": 1, "b": 2}` || len(q.Updates) != 1 {
+		t.Errorf("asked about %s, before %s, updates %q", q.User.UserMetadata, q.Before.UserMetadata, q.Updates)
+	}
+	a.answer = func(int, *db.Question) (json.RawMessage, error) { return json.RawMessage(`{"only": true}`), nil }
+	update(db.UpdateUser{UserMetadata: db.Set(json.RawMessage(`{"d": 4}`)), AppMetadata: db.Set(json.RawMessage(`{"seats": 5}`))},
+		`{"only": true, "app": {"plan": "free", "seats": 5}}`)
+
+	// Merged into what the user has by then: it is asked again about that.
+	a.answer = func(n int, _ *db.Question) (json.RawMessage, error) {
+		if n == 1 {
+			e.exec(t, `update auth.users set user_metadata = '{"theirs": 1}' where user_id = 'ann'`)
+		}
+		return nil, nil
+	}
+	_, err := e.Users.Update(t.Context(), "acme", "ann", db.UpdateUser{MergeMetadata: true, UserMetadata: db.Set(json.RawMessage(`{"ours": 1}`))})
+	ok(t, err)
+	wantAsked(t, a, 2)
+	e.wantCount(t, 1, `auth.users where user_metadata = '{"theirs": 1, "ours": 1}'`)
+}

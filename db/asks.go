@@ -46,11 +46,11 @@ func (a *asks) learn(tenantID, trigger string, has bool) {
 const maxAsks = 3
 
 // asking makes a write, and asks before it if there is someone to ask. unasked makes it without, ask gives the permit with
-// which asked makes it.
-func asking[T, P any](ctx context.Context, s *session, tenantID, trigger string,
+// which asked makes it. ahead asks also where nobody is known of: for a write that is slow as it is, so that no hook runs in vain.
+func asking[T, P any](ctx context.Context, s *session, tenantID, trigger string, ahead bool,
 	unasked func(context.Context) (T, error), ask func(context.Context) (P, error), asked func(context.Context, P) (T, error),
 ) (T, error) {
-	if s.conn != nil || !s.asks.has(tenantID, trigger) {
+	if s.conn != nil || !s.asks.has(tenantID, trigger) && (!ahead || s.asks.asker == nil) {
 		out, err := unasked(ctx)
 		switch {
 		case s.conn != nil || !wasNotAsked(err):

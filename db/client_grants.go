@@ -58,7 +58,7 @@ func newClientGrants(s *session, h *Hooks) *ClientGrants {
 		},
 		normalize: func(g *ClientGrant) error {
 			notNull(&g.Scope)
-			return firstError(
+			return every(
 				required("client grant", "client_id", g.ClientID), required("client grant", "audience", g.Audience),
 				oneOf("client grant", "organization_usage", g.OrganizationUsage, "deny", "allow", "require"),
 			)

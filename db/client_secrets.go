@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -29,8 +28,7 @@ func (c *ClientSecrets) Put(ctx context.Context, tenantID, clientID string, seal
 	secret, err := inWrite(ctx, c.s, a, func(ctx context.Context, w *write) (ClientSecret, error) {
 		return w.lastUnstamped().PutClientSecret(ctx, tenantID, clientID, sealed, now())
 	})
-	var invalid *Invalid
-	if errors.As(err, &invalid) && invalid.Field == "client_id" { // how a foreign key says it
+	if names(err, "client_id") { // how a foreign key says it
 		err = failed(ErrNotFound, "find", "client")
 	}
 	return secret, err

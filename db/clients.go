@@ -202,7 +202,7 @@ func normalizeClient(c *Client) error {
 	c.Name = strings.TrimSpace(c.Name)
 	c.TokenEndpointAuthMethod = cmp.Or(c.TokenEndpointAuthMethod, "client_secret_post")
 	notNull(&c.Callbacks, &c.AllowedOrigins, &c.WebOrigins, &c.AllowedLogoutURLs, &c.ClientAliases, &c.AllowedClients, &c.GrantTypes)
-	return firstError(
+	return every(
 		required("client", "name", c.Name),
 		oneOf("client", "token_endpoint_auth_method", &c.TokenEndpointAuthMethod, "none", "client_secret_post", "client_secret_basic"),
 		oneOf("client", "organization_usage", c.OrganizationUsage, "deny", "allow", "require"),

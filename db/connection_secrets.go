@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
@@ -35,8 +34,7 @@ func (c *ConnectionSecrets) Put(ctx context.Context, tenantID, connectionID, nam
 			TenantID: tenantID, ConnectionID: connectionID, Name: name, Sealed: sealed, UpdatedAt: now(),
 		})
 	})
-	var invalid *Invalid
-	if errors.As(err, &invalid) && invalid.Field == "connection_id" { // how a foreign key says it
+	if names(err, "connection_id") { // how a foreign key says it
 		err = failed(ErrNotFound, "find", "connection")
 	}
 	return err

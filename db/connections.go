@@ -75,7 +75,7 @@ func newConnections(s *session, h *Hooks) *Connections {
 		normalize: func(c *Connection) error {
 			c.Name = strings.TrimSpace(c.Name)
 			notNull(&c.EnabledClients, &c.Realms)
-			return firstError(
+			return every(
 				required("connection", "name", c.Name), required("connection", "strategy", c.Strategy),
 				object("connection", "options", &c.Options), object("connection", "metadata", &c.Metadata),
 			)

@@ -3,6 +3,7 @@ package db
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -28,18 +29,39 @@ func (c *Conflict) Error() string {
 	return fmt.Sprintf("another %s has this %s", c.Entity, c.Field)
 }
 
-// Invalid says that a field's value can't be stored.
+// Invalid says which fields have values that can't be stored: all that the repository finds, or the one that the database
+// refused.
 type Invalid struct {
 	Entity string
-	Field  string // empty where the database doesn't say which
+	Fields []InvalidField
+}
+
+// InvalidField is what is wrong with one.
+type InvalidField struct {
+	Name   string // empty where the database doesn't say which, and for what is wrong with several together
 	Reason string
 }
 
 func (i *Invalid) Error() string {
-	if i.Field == "" {
-		return fmt.Sprintf("%s: %s", i.Entity, i.Reason)
+	wrong := make([]string, len(i.Fields))
+	for n, f := range i.Fields {
+		of := i.Entity
+		if f.Name != "" {
+			of = f.Name + " of " + i.Entity
+		}
+		wrong[n] = of + ": " + f.Reason
 	}
-	return fmt.Sprintf("%s of %s: %s", i.Field, i.Entity, i.Reason)
+	return strings.Join(wrong, "; ")
+}
+
+func invalid(entity, field, reason string) *Invalid {
+	return &Invalid{Entity: entity, Fields: []InvalidField{{Name: field, Reason: reason}}}
+}
+
+// names says whether an error is about a field; that of a foreign key is how the database says that there is no such row.
+func names(err error, field string) bool {
+	var wrong *Invalid
+	return errors.As(err, &wrong) && slices.ContainsFunc(wrong.Fields, func(f InvalidField) bool { return f.Name == field })
 }
 
 // failed adds what was done, and gives the database's refusals a type. What a hook brought along is its own story: a
@@ -83,7 +105,7 @@ func typed(err error, entity string) error {
 		return err
 	}
 	if strings.HasPrefix(pg.Code, dataException) { // text with a zero byte, for one
-		return &Invalid{Entity: entity, Reason: pg.Message}
+		return invalid(entity, "", pg.Message)
 	}
 	if pg.SchemaName != "auth" {
 		return err
@@ -92,11 +114,11 @@ func typed(err error, entity string) error {
 	case uniqueViolation:
 		return &Conflict{Entity: entity, Field: keyField(pg)}
 	case foreignKeyViolation:
-		return &Invalid{Entity: entity, Field: keyField(pg), Reason: "what it names does not exist"}
+		return invalid(entity, keyField(pg), "what it names does not exist")
 	case notNullViolation:
-		return &Invalid{Entity: entity, Field: pg.ColumnName, Reason: "must not be null"}
+		return invalid(entity, pg.ColumnName, "must not be null")
 	case checkViolation:
-		return &Invalid{Entity: entity, Field: checkField(pg), Reason: "is not allowed"}
+		return invalid(entity, checkField(pg), "is not allowed")
 	}
 	return err
 }

@@ -68,7 +68,7 @@ func newForms(s *session, h *Hooks) *Forms {
 		keep: func(f *Form, was Form) { f.TenantID, f.ID, f.CreatedAt = was.TenantID, was.ID, was.CreatedAt },
 		normalize: func(f *Form) error {
 			f.Name = strings.TrimSpace(f.Name)
-			return firstError(
+			return every(
 				required("form", "name", f.Name), array("form", "nodes", &f.Nodes),
 				object("form", "start", &f.Start), object("form", "ending", &f.Ending), object("form", "style", &f.Style),
 				object("form", "languages", &f.Languages), object("form", "messages", &f.Messages), object("form", "translations", &f.Translations),

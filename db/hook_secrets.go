@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
@@ -36,8 +35,7 @@ func (h *HookSecrets) Put(ctx context.Context, tenantID, hookID, kind string, se
 	secret, err := inWrite(ctx, h.s, a, func(ctx context.Context, w *write) (HookSecret, error) {
 		return w.lastUnstamped().PutHookSecret(ctx, dbsqlc.PutHookSecretParams{TenantID: tenantID, HookID: hookID, Kind: kind, Sealed: sealed, CreatedAt: now()})
 	})
-	var invalid *Invalid
-	if errors.As(err, &invalid) && invalid.Field == "hook_id" { // how a foreign key says it
+	if names(err, "hook_id") { // how a foreign key says it
 		err = failed(ErrNotFound, "find", tenantHook)
 	}
 	return secret, err

@@ -77,6 +77,12 @@ func (h *Hooks) Sets() map[string][]string {
 	return map[string][]string{h.RolePermissions.Table(): {"tenant_id", "role_id"}}
 }
 
+// Abouts lists the tables whose events keep their order among those of another table's row, with the column that has its key: what
+// happens to a user is told in the order in which it happened, also where it is no change of the user.
+func (h *Hooks) Abouts() map[string]string {
+	return map[string]string{h.AuthEvents.Table(): "user_id"}
+}
+
 // Err is what was registered wrongly, all of it. Opening a store or a listener returns it.
 func (h *Hooks) Err() error { return errors.Join(h.registry.Err(), h.sqlErr()) }
 

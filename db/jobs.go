@@ -193,7 +193,7 @@ func newJobs(s *session) *Jobs {
 			}
 		},
 		normalize: func(j *Job) error {
-			return firstError(oneOf("job", "type", &j.Type, UsersImport, UsersExport), object("job", "options", &j.Options))
+			return every(oneOf("job", "type", &j.Type, UsersImport, UsersExport), object("job", "options", &j.Options))
 		},
 		get: (*queries).GetJob,
 		insert: func(q *queries, ctx context.Context, j Job) (Job, error) {

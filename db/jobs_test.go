@@ -149,3 +149,34 @@ func TestJobsClaimedTogether(t *testing.T) {
 		return nil
 	}))
 }
+
+// Claims that come no further are counted, so that whoever works on jobs can tell one that ends its workers from one that goes on.
+func TestJobFruitless(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	e.job(t, db.UsersExport)
+	claim := func(want int32) db.Job {
+		t.Helper()
+		e.exec(t, `update auth.jobs set leased_until = now()`)
+		job, err := e.Jobs.Claim(t.Context(), time.Minute)
+		ok(t, err)
+		if job.Fruitless != want {
+			t.Errorf("claimed %+v; want %d fruitless claims", job, want)
+		}
+		return job
+	}
+	claim(1)
+	job := claim(2)
+	_, err := e.Jobs.Progress(t.Context(), job, db.JobProgress{Processed: 100}, time.Minute)
+	ok(t, err)
+	job = claim(1)
+	ok(t, e.Jobs.Restart(t.Context(), job, time.Minute))
+	_, err = e.Jobs.Progress(t.Context(), job, db.JobProgress{Processed: 100}, time.Minute) // no further than before
+	ok(t, err)
+	job = claim(2)
+	_, err = e.Jobs.Progress(t.Context(), job, db.JobProgress{Processed: 101}, time.Minute)
+	ok(t, err)
+	if job = claim(1); job.Reached != 101 {
+		t.Errorf("it reached %d", job.Reached)
+	}
+}

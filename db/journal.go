@@ -59,7 +59,7 @@ func newAuthEvents(s *session, h *Hooks) *AuthEvents {
 		},
 		keep: func(e *AuthEvent, was AuthEvent) { e.TenantID, e.ID, e.CreatedAt = was.TenantID, was.ID, was.CreatedAt },
 		normalize: func(e *AuthEvent) error {
-			return firstError(required("auth event", "type", e.Type), object("auth event", "details", &e.Details))
+			return every(required("auth event", "type", e.Type), object("auth event", "details", &e.Details))
 		},
 		get: (*queries).GetAuthEvent,
 		insert: func(q *queries, ctx context.Context, e AuthEvent) (AuthEvent, error) {
@@ -110,7 +110,7 @@ func newLogs(s *session) *Logs {
 			}
 		},
 		normalize: func(l *Log) error {
-			return firstError(required("log", "type", l.Type), object("log", "details", &l.Details))
+			return every(required("log", "type", l.Type), object("log", "details", &l.Details))
 		},
 		get: (*queries).GetLog,
 		insert: func(q *queries, ctx context.Context, l Log) (Log, error) {

@@ -144,9 +144,9 @@ func list[Row any](ctx context.Context, s *session, entity string, l listing, te
 func (o ListOptions) limit(entity string) (int, error) {
 	switch {
 	case o.Page < 0:
-		return 0, &Invalid{Entity: entity, Field: "page", Reason: "must be 0 or more"}
+		return 0, invalid(entity, "page", "must be 0 or more")
 	case o.PerPage < 0 || o.PerPage > 100:
-		return 0, &Invalid{Entity: entity, Field: "per_page", Reason: "must be from 1 to 100"}
+		return 0, invalid(entity, "per_page", "must be from 1 to 100")
 	case o.PerPage == 0:
 		return 50, nil
 	}
@@ -164,7 +164,7 @@ func (l listing) where(entity, tenantID string, filters []Filter) (string, []any
 	}
 	for _, f := range filters {
 		if !slices.Contains(l.filter, f.column) {
-			return "", nil, &Invalid{Entity: entity, Field: f.column, Reason: "can't be filtered by; these can: " + strings.Join(l.filter, ", ")}
+			return "", nil, invalid(entity, f.column, "can't be filtered by; these can: "+strings.Join(l.filter, ", "))
 		}
 		term := f.column + "::text " + f.operator
 		if f.typed {
@@ -190,7 +190,7 @@ func (l listing) order(entity string, sorts []Sort) (string, error) {
 	var terms []string
 	for _, s := range sorts {
 		if !slices.Contains(l.sort, s.Column) {
-			return "", &Invalid{Entity: entity, Field: s.Column, Reason: "can't be sorted by; these can: " + strings.Join(l.sort, ", ")}
+			return "", invalid(entity, s.Column, "can't be sorted by; these can: "+strings.Join(l.sort, ", "))
 		}
 		if s.Descending {
 			terms = append(terms, s.Column+" desc")

@@ -98,7 +98,7 @@ func columnsOf(t *testing.T, err error) []string {
 	if !errors.As(err, &invalid) {
 		t.Fatalf("error %v; want an Invalid", err)
 	}
-	_, columns, _ := strings.Cut(invalid.Reason, ": ")
+	_, columns, _ := strings.Cut(invalid.Fields[0].Reason, ": ")
 	if columns == "" {
 		t.Fatalf("%v lists no columns", err)
 	}

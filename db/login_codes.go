@@ -67,11 +67,6 @@ func (r *LoginCodes) Use(ctx context.Context, tenantID, connection, address stri
 	return code, err
 }
 
-// Prune removes codes of any tenant that expired before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *LoginCodes) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneLoginCodes)
-}
-
 func (r *LoginCodes) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.login_codes", verb: verb, entity: "login code"}
 }

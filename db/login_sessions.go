@@ -142,11 +142,6 @@ func (r *LoginSessions) EndOf(ctx context.Context, tenantID, userID, butSession 
 	return err
 }
 
-// Prune removes logins of any tenant that expired before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *LoginSessions) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneLoginSessions)
-}
-
 func (r *LoginSessions) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.login_sessions", verb: verb, entity: "login session"}
 }

@@ -172,7 +172,7 @@ func wantError(t *testing.T, err, want error) {
 func wantInvalid(t *testing.T, err error, field string) {
 	t.Helper()
 	var invalid *db.Invalid
-	if !errors.As(err, &invalid) || invalid.Field != field {
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Name != field {
 		t.Errorf("error %v; want an Invalid of %s", err, field)
 	}
 }

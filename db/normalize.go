@@ -3,17 +3,23 @@ package db
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 )
 
-// The rules that entities' normalize functions are made of.
+// The rules that entities' normalize functions are made of. Each gives an [Invalid] of its field, which every gathers.
 
 func required(entity, field, value string) error {
-	if value == "" {
-		return &Invalid{Entity: entity, Field: field, Reason: "must not be empty"}
+	return rule(entity, field, value != "", "must not be empty")
+}
+
+// rule refuses what doesn't hold.
+func rule(entity, field string, holds bool, reason string) error {
+	if holds {
+		return nil
 	}
-	return nil
+	return invalid(entity, field, reason)
 }
 
 // object gives a JSON column that the caller left out its default, and refuses what is no object.
@@ -33,7 +39,7 @@ func jsonOf(entity, field string, value *json.RawMessage, empty, reason string) 
 		return nil
 	}
 	if trimmed[0] != empty[0] || !json.Valid(trimmed) {
-		return &Invalid{Entity: entity, Field: field, Reason: reason}
+		return invalid(entity, field, reason)
 	}
 	return nil
 }
@@ -43,7 +49,7 @@ func oneOf(entity, field string, value *string, of ...string) error {
 	if value == nil || slices.Contains(of, *value) {
 		return nil
 	}
-	return &Invalid{Entity: entity, Field: field, Reason: "must be one of " + strings.Join(of, ", ")}
+	return invalid(entity, field, "must be one of "+strings.Join(of, ", "))
 }
 
 // notNull makes an absent list an empty one: the column has no NULL.
@@ -55,11 +61,23 @@ func notNull(lists ...*[]string) {
 	}
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
+// every makes one error of what rules found: an [Invalid] of all its fields.
+func every(found ...error) error {
+	var all *Invalid
+	for _, err := range found {
+		var wrong *Invalid
+		switch {
+		case err == nil:
+		case !errors.As(err, &wrong):
 			return err
+		case all == nil:
+			all = wrong
+		default:
+			all.Fields = append(all.Fields, wrong.Fields...)
 		}
 	}
-	return nil
+	if all == nil {
+		return nil
+	}
+	return all
 }

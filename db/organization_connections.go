@@ -64,7 +64,7 @@ func newOrganizationConnections(s *session, h *Hooks) *OrganizationConnections {
 			c.TenantID, c.OrganizationID, c.ConnectionID, c.CreatedAt = was.TenantID, was.OrganizationID, was.ConnectionID, was.CreatedAt
 		},
 		normalize: func(c *OrganizationConnection) error {
-			return firstError(
+			return every(
 				required("organization connection", "organization_id", c.OrganizationID),
 				required("organization connection", "connection_id", c.ConnectionID),
 			)

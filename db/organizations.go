@@ -58,14 +58,10 @@ func newOrganizations(s *session, h *Hooks) *Organizations {
 		},
 		normalize: func(o *Organization) error {
 			o.Name = strings.ToLower(strings.TrimSpace(o.Name))
-			err := firstError(
-				required("organization", "name", o.Name),
+			return every(
+				rule("organization", "name", name.MatchString(o.Name), "must be letters, digits, - and _, and begin with a letter or a digit"),
 				object("organization", "branding", &o.Branding), object("organization", "metadata", &o.Metadata),
 			)
-			if err == nil && !name.MatchString(o.Name) {
-				err = &Invalid{Entity: "organization", Field: "name", Reason: "must be letters, digits, - and _, and begin with a letter or a digit"}
-			}
-			return err
 		},
 		takes: func(tenantID, id string) []taken {
 			const its = "tenant_id = $1 and organization_id = $2"

@@ -44,7 +44,7 @@ func newPermissions(s *session, h *Hooks) *Permissions {
 			p.CreatedAt = was.CreatedAt
 		},
 		normalize: func(p *Permission) error {
-			return firstError(
+			return every(
 				required("permission", "resource_server_identifier", p.ResourceServerIdentifier),
 				required("permission", "permission_name", p.PermissionName),
 			)

@@ -123,11 +123,6 @@ func (r *RefreshTokens) revoke(ctx context.Context, which dbsqlc.RevokeRefreshTo
 	return slices.Compact(families), err
 }
 
-// Prune removes tokens of any tenant that expired before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *RefreshTokens) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneRefreshTokens)
-}
-
 func (r *RefreshTokens) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.refresh_tokens", verb: verb, entity: "refresh token"}
 }

@@ -30,11 +30,6 @@ func (r *Revocations) Any(ctx context.Context, tenantID string, ids ...string) (
 	return revoked, failed(err, "read", "revocations")
 }
 
-// Prune removes those of any tenant that nobody needs since a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *Revocations) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneRevocations)
-}
-
 func (r *Revocations) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.revocations", verb: verb, entity: "revocation"}
 }

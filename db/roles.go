@@ -50,7 +50,7 @@ func newRoles(s *session, h *Hooks) *Roles {
 		keep: func(r *Role, was Role) { r.TenantID, r.ID, r.CreatedAt = was.TenantID, was.ID, was.CreatedAt },
 		normalize: func(r *Role) error {
 			r.Name = strings.TrimSpace(r.Name)
-			return firstError(required("role", "name", r.Name), object("role", "metadata", &r.Metadata))
+			return every(required("role", "name", r.Name), object("role", "metadata", &r.Metadata))
 		},
 		takes: func(tenantID, id string) []taken {
 			const its = "tenant_id = $1 and role_id = $2"

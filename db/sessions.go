@@ -76,21 +76,8 @@ func (r *Sessions) EndOf(ctx context.Context, tenantID, userID, but string) ([]s
 	})
 }
 
-// Prune removes sessions of any tenant that expired before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *Sessions) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneSessions)
-}
-
 func (r *Sessions) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.sessions", verb: verb, entity: "session"}
-}
-
-// prune removes rows that expired, in a write of its own.
-func prune(ctx context.Context, s *session, a action, before time.Time, limit int, rows func(*queries, context.Context, time.Time, int32) (int64, error)) (int, error) {
-	n, err := inWrite(ctx, s, a, func(ctx context.Context, w *write) (int64, error) {
-		return rows(w.lastUnstamped(), ctx, before, int32(min(limit, 1<<30))) //nolint:gosec // bounded
-	})
-	return int(n), err
 }
 
 func orEmptyArray(document json.RawMessage) json.RawMessage {

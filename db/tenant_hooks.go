@@ -140,22 +140,14 @@ func normalizeTenantHook(h *TenantHook) error {
 		}
 	}
 	timeout, rate := h.TimeoutMS, h.RateLimit
-	return firstError(
-		must(regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(h.HookID), "hook_id", "must be 1 to 64 letters, digits, - or _"),
+	return every(
+		rule(tenantHook, "hook_id", regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(h.HookID), "must be 1 to 64 letters, digits, - or _"),
 		required(tenantHook, "trigger_id", h.TriggerID),
-		must(kinds == 1, "", "must have exactly one of url, form_id and page_id"),
-		must(h.OnError == "deny" || h.OnError == "allow", "on_error", "must be deny or allow"),
-		must(timeout == nil || *timeout >= 1000 && *timeout <= 30_000, "timeout_ms", "must be from 1000 to 30000"),
-		must(rate == nil || *rate > 0, "rate_limit", "must be more than 0"),
-		must(h.Status == "active" || h.Status == "paused" || h.Status == "disabled", "status", "must be active, paused or disabled"),
+		rule(tenantHook, "", kinds == 1, "must have exactly one of url, form_id and page_id"),
+		rule(tenantHook, "on_error", h.OnError == "deny" || h.OnError == "allow", "must be deny or allow"),
+		rule(tenantHook, "timeout_ms", timeout == nil || *timeout >= 1000 && *timeout <= 30_000, "must be from 1000 to 30000"),
+		rule(tenantHook, "rate_limit", rate == nil || *rate > 0, "must be more than 0"),
+		rule(tenantHook, "status", h.Status == "active" || h.Status == "paused" || h.Status == "disabled", "must be active, paused or disabled"),
 		object(tenantHook, "metadata", &h.Metadata),
 	)
-}
-
-// must is a rule of hooks that are data.
-func must(holds bool, field, reason string) error {
-	if holds {
-		return nil
-	}
-	return &Invalid{Entity: tenantHook, Field: field, Reason: reason}
 }

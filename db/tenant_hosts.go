@@ -17,12 +17,27 @@ type TenantHost = dbsqlc.AuthTenantHost
 
 // TenantHosts keeps the host names of tenants. They are not published, and no hook runs for them. Names are lowercased, and a
 // port and a last dot are left out.
-type TenantHosts struct{ s *session }
+type TenantHosts struct {
+	s     *session
+	known *knownHosts
+}
 
-// TenantOf is the tenant that is reached by a host name, which may have a port. Errors: [ErrNotFound].
+// TenantOf is the tenant that is reached by a host name, which may have a port. Every request asks, so an answer is kept for ten
+// seconds: that long another process' change may not show. Errors: [ErrNotFound].
 func (s *Store) TenantOf(ctx context.Context, host string) (string, error) {
-	tenantID, err := dbsqlc.New(s.pool).TenantOfHost(ctx, hostName(host))
-	return tenantID, failed(err, "find", "tenant by its host")
+	host = hostName(host)
+	tenantID, known := s.TenantHosts.known.find(host)
+	if !known {
+		var err error
+		if tenantID, err = dbsqlc.New(s.pool).TenantOfHost(ctx, host); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return "", failed(err, "find", "tenant by its host")
+		}
+		s.TenantHosts.known.note(host, tenantID)
+	}
+	if tenantID == "" {
+		return "", failed(ErrNotFound, "find", "tenant by its host")
+	}
+	return tenantID, nil
 }
 
 // List reads the names of a tenant, in order.
@@ -41,6 +56,7 @@ func (t *TenantHosts) Put(ctx context.Context, tenantID, host string) (TenantHos
 			return TenantHost{}, err
 		}
 		row, err := w.lastUnstamped().PutTenantHost(ctx, host, tenantID, now())
+		t.known.forget(host)
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = &Conflict{Entity: "tenant host", Field: "host"}
 		}
@@ -53,6 +69,7 @@ func (t *TenantHosts) Delete(ctx context.Context, tenantID, host string) error {
 	a := action{operation: hooks.Delete, table: "auth.tenant_hosts", verb: "delete", entity: "tenant host"}
 	_, err := inWrite(ctx, t.s, a, func(ctx context.Context, w *write) (int64, error) {
 		n, err := w.lastUnstamped().DeleteTenantHost(ctx, tenantID, hostName(host))
+		t.known.forget(hostName(host))
 		if err == nil && n == 0 {
 			err = ErrNotFound
 		}

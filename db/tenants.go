@@ -144,7 +144,7 @@ func newTenants(s *session, h *Hooks) *Tenants {
 			if len(t.EnabledLocales) == 0 {
 				t.EnabledLocales = []string{t.Language}
 			}
-			return firstError(
+			return every(
 				required("tenant", "id", t.ID),
 				object("tenant", "session_cookie", &t.SessionCookie), object("tenant", "sessions", &t.Sessions),
 				object("tenant", "oidc_logout", &t.OIDCLogout), object("tenant", "universal_login", &t.UniversalLogin),

@@ -39,10 +39,10 @@ type Tickets struct{ s *session }
 func (t *Tickets) Create(ctx context.Context, tenantID string, in CreateTicket) (Ticket, string, error) {
 	token := newToken()
 	ticket, err := inWrite(ctx, t.s, t.action(hooks.Insert, "create"), func(ctx context.Context, w *write) (Ticket, error) {
-		err := firstError(oneOf("ticket", "type", &in.Type, VerifyEmail, ChangePassword), object("ticket", "options", &in.Options))
-		if err == nil && in.TTL < 0 {
-			err = &Invalid{Entity: "ticket", Field: "ttl_sec", Reason: "must not be less than 0"}
-		}
+		err := every(
+			oneOf("ticket", "type", &in.Type, VerifyEmail, ChangePassword), object("ticket", "options", &in.Options),
+			rule("ticket", "ttl_sec", in.TTL >= 0, "must not be less than 0"),
+		)
 		if err != nil {
 			return Ticket{}, err
 		}
@@ -72,14 +72,6 @@ func (t *Tickets) Use(ctx context.Context, tenantID, kind, token string) (Ticket
 		}
 		return ticket, w.lastUnstamped().UseOtherTickets(ctx, tenantID, ticket.UserID, kind, at)
 	})
-}
-
-// Prune removes the tickets of all tenants that expired before a time, and returns how many. Errors: hooks.ErrOutsideTx.
-func (t *Tickets) Prune(ctx context.Context, before time.Time) (int, error) {
-	n, err := inWrite(ctx, t.s, t.action(hooks.Delete, "prune"), func(ctx context.Context, w *write) (int64, error) {
-		return w.lastUnstamped().PruneTickets(ctx, before)
-	})
-	return int(n), err
 }
 
 func (t *Tickets) action(op hooks.Operation, verb string) action {

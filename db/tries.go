@@ -49,11 +49,6 @@ func (r *Tries) Clear(ctx context.Context, tenantID, kind, name string) error {
 	return err
 }
 
-// Prune removes windows of any tenant that closed before a time, limit at most, and returns how many. Errors: hooks.ErrOutsideTx.
-func (r *Tries) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	return prune(ctx, r.s, r.action(hooks.Delete, "prune"), before, limit, (*queries).PruneTries)
-}
-
 func (r *Tries) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.tries", verb: verb, entity: "tries"}
 }

@@ -37,7 +37,7 @@ func (u *Users) Create(ctx context.Context, tenantID string, in CreateUser) (Use
 	return watched(ctx, u.s, u.e.action(hooks.Insert, "create"), func(ctx context.Context) (User, error) {
 		in.UserID = userID(in)
 		id := newAsking()
-		return asking(ctx, u.s, tenantID, askCreate,
+		return asking(ctx, u.s, tenantID, askCreate, in.PasswordHash != "",
 			func(ctx context.Context) (User, error) {
 				return u.create(ctx, CreatePermit{tenantID: tenantID, in: in})
 			},
@@ -57,7 +57,7 @@ func (u *Users) Update(ctx context.Context, tenantID, id string, in UpdateUser) 
 			return u.update(ctx, unasked)
 		}
 		asks := newAsking()
-		return asking(ctx, u.s, tenantID, askUpdate,
+		return asking(ctx, u.s, tenantID, askUpdate, in.PasswordHash != "",
 			func(ctx context.Context) (User, error) { return u.update(ctx, unasked) },
 			func(ctx context.Context) (UpdatePermit, error) { return u.askUpdate(ctx, asks, tenantID, id, in) }, u.update)
 	})
@@ -69,7 +69,7 @@ func (u *Users) Update(ctx context.Context, tenantID, id string, in UpdateUser) 
 func (u *Users) Delete(ctx context.Context, tenantID, id string) error {
 	_, err := watched(ctx, u.s, u.e.action(hooks.Delete, "delete"), func(ctx context.Context) (int64, error) {
 		asks := newAsking()
-		return asking(ctx, u.s, tenantID, askDelete,
+		return asking(ctx, u.s, tenantID, askDelete, false,
 			func(ctx context.Context) (int64, error) {
 				return u.remove(ctx, DeletePermit{tenantID: tenantID, id: id})
 			},
@@ -133,7 +133,9 @@ func (u *Users) DeleteAsked(ctx context.Context, p DeletePermit) error {
 
 func (u *Users) create(ctx context.Context, p CreatePermit) (User, error) {
 	return doWrite(ctx, u.s, func(ctx context.Context, w *write) (User, error) {
-		return u.e.insertRow(ctx, w, p.tenantID, p.in, p.permit)
+		return u.setting(ctx, w, p.in.PasswordHash, func(w *write) (User, error) {
+			return u.e.insertRow(ctx, w, p.tenantID, p.in, p.permit)
+		})
 	})
 }
 
@@ -147,7 +149,9 @@ func (u *Users) update(ctx context.Context, p UpdatePermit) (User, error) {
 				return User{}, err
 			}
 		}
-		return u.e.updateRow(ctx, w, p.tenantID, p.id, p.in, p.permit)
+		return u.setting(ctx, w, p.in.PasswordHash, func(w *write) (User, error) {
+			return u.e.updateRow(ctx, w, p.tenantID, p.id, p.in, p.permit)
+		})
 	})
 }
 

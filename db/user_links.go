@@ -93,5 +93,5 @@ func (u *Users) lockPair(ctx context.Context, w *write, tenantID, primaryID, sec
 }
 
 func notLinkable(reason string) error {
-	return &Invalid{Entity: "user", Field: "linked_to", Reason: reason}
+	return invalid("user", "linked_to", reason)
 }

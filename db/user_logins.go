@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-dev/latchkey/db/internal/dbsqlc"
 	"github.com/latchkey-dev/latchkey/hooks"
+	"github.com/latchkey-dev/latchkey/internal/lazytx"
 )
 
 // UserStats is what logins and password resets leave. It is no part of the user, so that a login is no change of it: it
@@ -93,10 +94,26 @@ func (u *Users) DropPassword(ctx context.Context, tenantID, id string) error {
 	return err
 }
 
+// setting makes a write of a user, and sets a password with it, if there is one.
+func (u *Users) setting(ctx context.Context, w *write, hash string, do func(*write) (User, error)) (user User, err error) {
+	if hash == "" {
+		return do(w)
+	}
+	first := &write{tx: lazytx.Nested(w.tx), stamp: w.stamp}
+	err = first.tx.Do(ctx, func() error {
+		user, err = do(first)
+		return err
+	})
+	if err != nil {
+		return user, err
+	}
+	at := now()
+	return user, w.lastUnstamped().SetPassword(ctx, user.TenantID, user.UserID, hash, &at)
+}
+
 // noUser is how a foreign key says it.
 func noUser(err error) error {
-	var invalid *Invalid
-	if errors.As(err, &invalid) && invalid.Field == "user_id" {
+	if names(err, "user_id") {
 		return failed(ErrNotFound, "find", "user")
 	}
 	return err

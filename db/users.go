@@ -48,6 +48,9 @@ type CreateUser struct {
 	Multifactor   []string        `json:"multifactor"`
 	UserMetadata  json.RawMessage `json:"user_metadata"`
 	AppMetadata   json.RawMessage `json:"app_metadata"`
+
+	// PasswordHash is stored in the same transaction, as [Users.SetPassword] does; empty: the user has no password.
+	PasswordHash string `json:"-"`
 }
 
 // UpdateUser changes the fields that are present; provider and connection stay. UserMetadata, AppMetadata, ProfileData
@@ -81,6 +84,9 @@ type UpdateUser struct {
 	// MergeMetadata merges UserMetadata and AppMetadata into what the user has, at the first level: a member replaces the one
 	// of its name, a null one removes it, and an object without members leaves nothing.
 	MergeMetadata bool `json:"-"`
+
+	// PasswordHash replaces the password in the same transaction, as [Users.SetPassword] does; empty: it stays.
+	PasswordHash string `json:"-"`
 }
 
 // Users is the repository of users. Creating one, and changing its e-mail or email_verified, links it to the account that has the same
@@ -127,7 +133,7 @@ func newUsers(s *session, h *Hooks) *Users {
 			clean(&u.Username, nil)
 			clean(&u.PhoneNumber, nil)
 			notNull(&u.Multifactor)
-			return firstError(
+			return every(
 				required("user", "provider", u.Provider), required("user", "connection", u.Connection),
 				object("user", "profile_data", &u.ProfileData),
 				object("user", "user_metadata", &u.UserMetadata), object("user", "app_metadata", &u.AppMetadata),

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -67,6 +68,7 @@ type Event struct {
 	Shape       *Shape // the table's columns at the time
 	Operation   Operation
 	Key         string // the primary key without the tenant, in text form; a JSON array of them where it has several columns
+	About       string // the key of another table's row among whose events this one keeps its order: an auth event's user; otherwise empty
 	TenantID    string // the column tenant_id; empty for a table without one
 	Attempt     int    // 1 for the first try of this hook
 
@@ -81,8 +83,8 @@ type Event struct {
 	RawStamp []byte
 }
 
-// Entity identifies the row that the event is about: the order of its events is kept.
-func (e *Event) Entity() string { return EntityOf(e.TenantID, e.Key) }
+// Entity identifies the row that the event is about, or the one that About names: the order of its events is kept.
+func (e *Event) Entity() string { return EntityOf(e.TenantID, cmp.Or(e.About, e.Key)) }
 
 // OldEntity is the entity before an update that changed the key, and otherwise empty.
 func (e *Event) OldEntity() string {

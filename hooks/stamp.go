@@ -8,6 +8,10 @@ const (
 	OriginUnknown  = "unknown"  // nobody said: the trigger was off
 )
 
+// PruneStamp is the stamp of a transaction that removes rows of auth.auth_events because they are old: what they told of happened, and it is no
+// event that they go. It holds for deletes from that table alone, so it can hide no other change.
+const PruneStamp = `{"origin":"retention"}`
+
 // Stamp says who writes and on whose behalf. A service sets the first group with db.WithStamp; it travels ahead of the
 // rows in the write-ahead log, and a rolled-back savepoint takes it along. It is information, not proof: whoever may
 // write a table may write a stamp.

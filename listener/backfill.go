@@ -184,7 +184,7 @@ func describeRows(ctx context.Context, db Conn, name string) (*rowReader, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &rowReader{table: newTable(shape, nil)}
+	r := &rowReader{table: newTable(shape, nil, "")}
 	only := ""
 	if inherited { // the rows of its children are theirs
 		only = "only "

@@ -21,6 +21,7 @@ type Catalogue interface {
 	Tables() []string            // schema.table, to be published
 	OwnTables() []hooks.OwnTable // those of them that are the service's own, to be made ready
 	Sets() map[string][]string   // those whose changes come together, and the columns that name the owner
+	Abouts() map[string]string   // those whose events keep their order among another table's, and the column that has the other's key
 	Afters() []*hooks.After      // in the order of registration
 	Err() error                  // what was registered wrongly
 }

@@ -19,6 +19,7 @@ type catalogue struct{ err error }
 func (c catalogue) Tables() []string            { return nil }
 func (c catalogue) OwnTables() []hooks.OwnTable { return nil }
 func (c catalogue) Sets() map[string][]string   { return nil }
+func (c catalogue) Abouts() map[string]string   { return nil }
 func (c catalogue) Afters() []*hooks.After      { return nil }
 func (c catalogue) Err() error                  { return c.err }
 

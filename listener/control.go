@@ -56,10 +56,9 @@ func (l *Listener) Reread(ctx context.Context) error {
 
 // readAgain takes in new runs, what was paused and resumed, and dead deliveries that are to be tried again or dropped.
 func (t *term) readAgain(ctx context.Context) error {
-	if err := t.readWebhooks(ctx); err != nil {
+	if err := t.readWebhooksAgain(ctx); err != nil {
 		return err
 	}
-	t.changeWebhooks()
 	stored, err := t.readSubscriptions(ctx)
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func fuzzEvent(t *testing.T, oid uint32, change []byte, columns int) {
 	}
 	for _, owner := range [][]string{nil, {"tenant_id", "c1"}} {
 		w := newWorld()
-		w.a.tables[oid] = newTable(shape, owner)
+		w.a.tables[oid] = newTable(shape, owner, "")
 		var d decoder
 		for _, m := range []wire{beginWire(0x10, y2k, 1), messageWire(true, "latchkey", `{"actor":"fuzz"}`), change, commitWire(0x10, 0x20)} {
 			if err := d.decode(m, w.a); err != nil {

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -231,13 +232,13 @@ func (d *dispatcher) hand(events []*hooks.Event, targetsOf func(*hooks.Event) []
 			for i := range lanes {
 				work[i] = append(work[i], it)
 			}
-		case old != "" && d.lane(ev.TenantID, ev.Key) != d.lane(ev.OldTenantID, ev.OldKey):
+		case old != "" && d.laneOf(ev) != d.lane(ev.OldTenantID, ev.OldKey):
 			it.barrier = newBarrier(2)
-			for _, i := range []int{d.lane(ev.TenantID, ev.Key), d.lane(ev.OldTenantID, ev.OldKey)} {
+			for _, i := range []int{d.laneOf(ev), d.lane(ev.OldTenantID, ev.OldKey)} {
 				work[i] = append(work[i], it)
 			}
 		default:
-			i := d.lane(ev.TenantID, ev.Key)
+			i := d.laneOf(ev)
 			work[i] = append(work[i], it)
 		}
 	}
@@ -274,6 +275,11 @@ func (d *dispatcher) targets(ev *hooks.Event) []*subscription {
 		return some
 	}
 	return all
+}
+
+// laneOf is the lane of the event's entity. Tables share lanes, so events that are about a row of another table meet that one's.
+func (d *dispatcher) laneOf(ev *hooks.Event) int {
+	return d.lane(ev.TenantID, cmp.Or(ev.About, ev.Key))
 }
 
 func (d *dispatcher) lane(tenant, key string) int {

@@ -45,3 +45,15 @@ func (l *Listener) WebhooksInMemory() int {
 	defer t.settler.mu.Unlock()
 	return t.settler.webhooks
 }
+
+// WebhookReadings is how often this term has read the webhooks and their secrets.
+func (l *Listener) WebhookReadings() int64 {
+	t := l.term.Load()
+	if t == nil {
+		return 0
+	}
+	return t.readings.Load()
+}
+
+// FailingSince is asked at each dead letter of a webhook.
+const FailingSince = failingSince

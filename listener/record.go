@@ -39,6 +39,10 @@ func appendEvent(b []byte, ev *hooks.Event) []byte {
 		b = append(b, `,"tenant":`...)
 		b = appendString(b, ev.TenantID)
 	}
+	if ev.About != "" {
+		b = append(b, `,"about":`...)
+		b = appendString(b, ev.About)
+	}
 	if ev.OldKey != "" || ev.OldTenantID != "" {
 		b = append(b, `,"old_key":`...)
 		b = appendString(b, ev.OldKey)
@@ -181,6 +185,7 @@ type record struct {
 	Operation  string          `json:"op"`
 	Key        string          `json:"key"`
 	Tenant     string          `json:"tenant"`
+	About      string          `json:"about"`
 	OldKey     string          `json:"old_key"`
 	OldTenant  string          `json:"old_tenant"`
 	Stamp      json.RawMessage `json:"stamp"`
@@ -223,7 +228,7 @@ func (r *record) event(s *hooks.Shape) (*hooks.Event, error) {
 		return nil, err
 	}
 	ev := &hooks.Event{
-		CommitLSN: lsn, Ordinal: r.Ordinal, XID: r.XID, CommittedAt: r.At, Table: s.Name(), Operation: op, Key: r.Key, TenantID: r.Tenant,
+		CommitLSN: lsn, Ordinal: r.Ordinal, XID: r.XID, CommittedAt: r.At, Table: s.Name(), Operation: op, Key: r.Key, TenantID: r.Tenant, About: r.About,
 		Shape:  s,
 		OldKey: r.OldKey, OldTenantID: r.OldTenant, RawStamp: r.Stamp, Attempt: 1,
 	}

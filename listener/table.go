@@ -14,6 +14,7 @@ type table struct {
 	key    []int // primary key columns without the tenant
 	tenant int   // the tenant_id column, -1 if there is none
 	owner  []int // of a set: the columns that name the owner; nil for an ordinary table
+	about  []int // the column with the key of the row among whose events these keep their order, if they do
 }
 
 // identify sets the tenant and the key, and the former ones of an update that changed them.
@@ -21,12 +22,22 @@ func identify(ev *hooks.Event, t *table) {
 	switch {
 	case ev.New != nil:
 		ev.TenantID, ev.Key = t.identity(ev.New)
+		ev.About = t.aboutOf(ev.New)
 		if ev.Old != nil && !sameIdentity(ev.Old, ev.New, t) {
 			ev.OldTenantID, ev.OldKey = t.identity(ev.Old)
 		}
 	case ev.Old != nil:
 		ev.TenantID, ev.Key = t.identity(ev.Old)
+		ev.About = t.aboutOf(ev.Old)
 	}
+}
+
+// aboutOf reads the key of the row that a row is about; it may have none.
+func (t *table) aboutOf(im *hooks.Image) string {
+	for _, i := range t.about {
+		return string(im.Values[i])
+	}
+	return ""
 }
 
 func sameIdentity(old, row *hooks.Image, t *table) bool {
@@ -73,8 +84,11 @@ func joinKey(im *hooks.Image, columns []int) string {
 }
 
 // newTable joins what the stream and the catalogue say of a table.
-func newTable(shape *hooks.Shape, owner []string) *table {
+func newTable(shape *hooks.Shape, owner []string, about string) *table {
 	t := &table{name: shape.Name(), shape: shape, tenant: slices.Index(shape.Columns, "tenant_id")}
+	if i := slices.Index(shape.Columns, about); i >= 0 {
+		t.about = []int{i}
+	}
 	for _, column := range shape.Key {
 		if i := slices.Index(shape.Columns, column); i >= 0 && i != t.tenant {
 			t.key = append(t.key, i)

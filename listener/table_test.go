@@ -32,7 +32,7 @@ func TestNewTable(t *testing.T) {
 			t.Parallel()
 			c.want.shape = &hooks.Shape{Schema: "auth", Table: "t", Columns: c.columns, Key: c.key}
 			c.want.name = "auth.t"
-			if got := newTable(c.want.shape, c.owner); !reflect.DeepEqual(got, &c.want) {
+			if got := newTable(c.want.shape, c.owner, ""); !reflect.DeepEqual(got, &c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, &c.want)
 			}
 		})

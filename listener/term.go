@@ -45,8 +45,10 @@ type term struct {
 
 	webhooks map[string]*sender.Hook // by webhook/<tenant>/<id>; of control's goroutine
 	readings atomic.Int64            // how often they were read
-	requests atomic.Int64            // of webhooks that are under way
-	lease    atomic.Pointer[time.Time]
+
+	rereadWebhooks atomic.Bool  // though nothing says that one has changed
+	requests       atomic.Int64 // of webhooks that are under way
+	lease          atomic.Pointer[time.Time]
 
 	// What runs beside, until the term ends: background with what reads and stores, serve a subscription that catches up,
 	// goRequest with what runs hooks, with the engine's context and the hooks'.
@@ -226,7 +228,7 @@ func (t *term) allLanes() []*lane {
 // read turns the stream into chunks for the ingester. A message that can't be read stops the listener: passing it over
 // would lose a change.
 func (t *term) read(ctx context.Context) error {
-	sets := t.cfg.Hooks.Sets()
+	sets, abouts := t.cfg.Hooks.Sets(), t.cfg.Hooks.Abouts()
 	var putErr error
 	a := &assembler{
 		done: t.start.done, partial: t.start.partial, partialAt: t.start.partialAt, described: newDescribed(),
@@ -235,7 +237,7 @@ func (t *term) read(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			return newTable(shape, sets[shape.Name()]), nil
+			return newTable(shape, sets[shape.Name()], abouts[shape.Name()]), nil
 		},
 		unready: func() { signal(t.unready) },
 		emit:    func(c chunk) { putErr = t.inbox.put(ctx, c) },

@@ -14,6 +14,9 @@ import (
 // the transaction is.
 const chunkEvents = 1000
 
+// journal is the table whose rows may go without an event.
+const journal = "auth.auth_events"
+
 // chunk is a part of a transaction, usually all of it.
 type chunk struct {
 	events    []*hooks.Event
@@ -118,6 +121,12 @@ func (a *assembler) truncate(oids []uint32) error {
 	return nil
 }
 
+// pruned says whether a change is no event: retention removes a row of auth.auth_events, whose insert is in the log ahead of it, so it was
+// an event or will be, wherever the listener stands.
+func (a *assembler) pruned(t *table, op hooks.Operation) bool {
+	return op == hooks.Delete && t.name == journal && string(a.stamp) == hooks.PruneStamp
+}
+
 // change counts every change, also those that it leaves out: the ordinal must be the same after a restart.
 func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error {
 	a.ordinal++
@@ -128,6 +137,9 @@ func (a *assembler) change(oid uint32, op hooks.Operation, old, row tuple) error
 	t := a.tables[oid]
 	if t == nil {
 		return fmt.Errorf("a change of relation %d, which the stream has not described", oid)
+	}
+	if a.pruned(t, op) {
+		return nil
 	}
 	ev, err := a.event(oid, t, op, old, row)
 	if err != nil {

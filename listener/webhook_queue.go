@@ -142,6 +142,8 @@ func (q *webhookQueue) close(disable func() error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.shut, q.closing = q.t.readings.Load(), false
+	q.t.rereadWebhooks.Store(true) // a reading that was under way may have taken the last change in, and wasn't heard
+	signal(q.t.controlled)
 	return err
 }
 

@@ -64,6 +64,11 @@ func schedule(pauses ...time.Duration) option {
 	return with(func(c *listener.Config) { c.WebhookSchedule = pauses })
 }
 
+// often tries again after a pause, for longer than a test lasts.
+func often(pause time.Duration) option {
+	return schedule(slices.Repeat(webhook.Schedule{pause}, 1000)...)
+}
+
 // unsealed is for secrets that a test keeps as they are.
 type unsealed struct{}
 
@@ -121,6 +126,13 @@ func (r *webhookRig) awaitRows(id string, want ...string) {
 		}
 	}()
 	r.eventually(fmt.Sprintf("the deliveries of %s are %v", id, want), `select (`+sql+`) = $2`, id, strings.Join(want, ", "))
+}
+
+// awaitStatuses waits until a hook's deliveries stand so, in the order of seq, however often each was tried.
+func (r *webhookRig) awaitStatuses(id string, want ...string) {
+	r.t.Helper()
+	r.eventually(fmt.Sprintf("the deliveries of %s are %v", id, want), `select $2 = (select coalesce(string_agg(d.status, ', ' order by d.seq, s.run), '')
+		from latchkey.deliveries d join latchkey.subscriptions s on s.id = d.subscription_id where s.hook = $1)`, id, strings.Join(want, ", "))
 }
 
 // logs are the lines of the tenant's log: type, attempt and outcome of each.

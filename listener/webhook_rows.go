@@ -103,10 +103,10 @@ func (r *logRows) add(s *sent) {
 	if s.run.Err != nil {
 		kind, description = "failed_hook", "webhook "+s.hook.TriggerID+" failed: "+shortText(s.run.Err.Error())
 	}
-	details, err := json.Marshal(logDetails{
+	details, err := json.Marshal(webhook.LogDetails{
 		TriggerID: s.hook.TriggerID, HookID: s.hook.ID, HookName: s.hook.Name, EventID: s.eventID, WebhookID: webhook.MessageID(s.eventID, s.hook.ID),
-		Attempt: s.attempt, Outcome: s.status(), DurationMS: s.answer.Latency.Milliseconds(), StatusCode: s.answer.Code, Error: s.answer.Error, Body: s.answer.Body,
-	})
+		Attempt: s.attempt, Outcome: s.status(),
+	}.Of(s.answer))
 	if err != nil {
 		details = []byte("{}") // strings and numbers always marshal
 	}
@@ -119,21 +119,6 @@ func (r *logRows) add(s *sent) {
 
 func (r *logRows) args() []any {
 	return []any{r.tenants, r.ids, r.types, r.dates, r.descriptions, r.users, r.ips, r.agents, r.client, r.details}
-}
-
-// logDetails is what a line says of an attempt.
-type logDetails struct {
-	TriggerID  string `json:"trigger_id"`
-	HookID     string `json:"hook_id"`
-	HookName   string `json:"hook_name,omitempty"`
-	EventID    string `json:"event_id"`
-	WebhookID  string `json:"webhook_id"`
-	Attempt    int    `json:"attempt"`
-	Outcome    string `json:"outcome"` // done, retry or dead
-	DurationMS int64  `json:"duration_ms"`
-	StatusCode int    `json:"status_code,omitempty"`
-	Error      string `json:"error,omitempty"`
-	Body       string `json:"body,omitempty"`
 }
 
 // userOf is the user whom the event is about; empty where there is none.

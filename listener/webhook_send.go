@@ -161,6 +161,10 @@ func failure(a *webhook.Answer) error {
 	return fmt.Errorf("the receiver answered %d", a.Code)
 }
 
+// failingSince is when a delivery began, unless one has succeeded since. A webhook's deliveries may be many: it takes deliveries_done.
+const failingSince = `select created_at from latchkey.deliveries d where subscription_id = $1 and seq = $2 and not exists
+	(select from latchkey.deliveries o where o.subscription_id = $1 and o.status = 'done' and o.updated_at > d.created_at)`
+
 // judged switches a hook off whose receiver wants no more, or has taken nothing for as long as the schedule lasts.
 func (q *webhookQueue) judged(ctx context.Context, hook *sender.Hook, v webhook.Verdict, s *sent) error {
 	switch {
@@ -168,8 +172,7 @@ func (q *webhookQueue) judged(ctx context.Context, hook *sender.Hook, v webhook.
 		return q.switchOff(ctx, hook, "its receiver answered 410 Gone: it wants no more")
 	case s.run.Dead && s.attempt > 1:
 		var since *time.Time
-		err := q.t.pool.QueryRow(ctx, `select created_at from latchkey.deliveries d where subscription_id = $1 and seq = $2 and not exists
-				(select from latchkey.deliveries o where o.subscription_id = d.subscription_id and o.status = 'done' and o.updated_at > d.created_at)`, q.sub.id, s.ev.Seq).Scan(&since)
+		err := q.t.pool.QueryRow(ctx, failingSince, q.sub.id, s.ev.Seq).Scan(&since)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}

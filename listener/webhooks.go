@@ -23,14 +23,31 @@ func WebhookRef(tenantID, hookID string) HookRef {
 	return HookRef(webhookPrefix + tenantID + "/" + hookID)
 }
 
+// readWebhooksAgain reads the hooks, and takes in what has changed of them, if something has: there may be many, with secrets.
+func (t *term) readWebhooksAgain(ctx context.Context) error {
+	if t.cfg.Webhooks == nil {
+		return nil
+	}
+	asked := t.rereadWebhooks.Swap(false)
+	// Before they are read, so that a change that comes meanwhile is seen the next time.
+	changes, err := t.pool.Exec(ctx, `delete from latchkey.hook_changes where group_name = $1`, t.cfg.Group)
+	if err != nil {
+		return fmt.Errorf("read the changes of hooks: %w", err)
+	}
+	if changes.RowsAffected() == 0 && !asked {
+		return nil
+	}
+	if err := t.readWebhooks(ctx); err != nil {
+		return err
+	}
+	t.changeWebhooks()
+	return nil
+}
+
 // readWebhooks reads the hooks and makes the subscriptions fit: one for each, paused where the hook is.
 func (t *term) readWebhooks(ctx context.Context) error {
 	if t.cfg.Webhooks == nil {
 		return nil
-	}
-	// First, so that a change that comes while the hooks are read is seen the next time.
-	if _, err := t.pool.Exec(ctx, `delete from latchkey.hook_changes where group_name = $1`, t.cfg.Group); err != nil {
-		return fmt.Errorf("read the changes of hooks: %w", err)
 	}
 	t.readings.Add(1)
 	loaded, err := t.cfg.Webhooks.Load(ctx, t.pool)

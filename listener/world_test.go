@@ -99,7 +99,7 @@ func (w *world) describe(m relationMessage) (*table, error) {
 		w.shapes = append(w.shapes, shape)
 		known = len(w.shapes) - 1
 	}
-	return newTable(w.shapes[known], w.owners[shape.Name()]), nil
+	return newTable(w.shapes[known], w.owners[shape.Name()], ""), nil
 }
 
 // store does with a chunk what inbox.put and ingest do.

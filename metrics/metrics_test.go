@@ -51,6 +51,7 @@ func busy(t *testing.T) (*prometheus.Registry, *metrics.Listener, *source) {
 	reg.MustRegister(w, l)
 	w.Before(hooks.BeforeRun{Table: "auth.roles", Hook: "check", Operation: hooks.Insert, Took: time.Millisecond})
 	w.Trace().Wrote(db.Write{Table: "auth.roles", Operation: hooks.Insert, Took: time.Millisecond})
+	w.Pruned(db.Pruned{"auth.logs": 7})
 	hook, now := &hooks.After{Table: "auth.roles", Name: "audit"}, time.Now()
 	event := func(attempt int) *hooks.Event {
 		return &hooks.Event{Table: "auth.roles", Operation: hooks.Insert, Attempt: attempt, CommittedAt: now.Add(-time.Second)}

@@ -14,6 +14,7 @@ import (
 type Store struct {
 	writes *prometheus.HistogramVec
 	before *prometheus.HistogramVec
+	pruned *prometheus.CounterVec
 }
 
 // NewStore makes the collector of one store, or of several together.
@@ -21,6 +22,14 @@ func NewStore() *Store {
 	return &Store{
 		writes: histogram("write_duration_seconds", "How long a write of a repository took, with its before-hooks.", durations(), nil, "table", "operation", "outcome"),
 		before: histogram("before_hook_duration_seconds", "How long a before-hook took.", durations(), nil, "table", "operation", "hook", "outcome"),
+		pruned: counter("pruned_rows_total", "Rows that were removed because they were older than their retention.", nil, "table"),
+	}
+}
+
+// Pruned counts what db.Store.Prune has removed.
+func (s *Store) Pruned(rows db.Pruned) {
+	for table, n := range rows {
+		s.pruned.WithLabelValues(table).Add(float64(n))
 	}
 }
 
@@ -66,10 +75,12 @@ func outcome(err error) string {
 func (s *Store) Describe(to chan<- *prometheus.Desc) {
 	s.writes.Describe(to)
 	s.before.Describe(to)
+	s.pruned.Describe(to)
 }
 
 // Collect implements [prometheus.Collector].
 func (s *Store) Collect(to chan<- prometheus.Metric) {
 	s.writes.Collect(to)
 	s.before.Collect(to)
+	s.pruned.Collect(to)
 }

@@ -19,7 +19,7 @@ func TestUsage(t *testing.T) {
 		words []string
 	}{
 		"help":               {[]string{"--help"}, exitOK, []string{"Usage: latchkey", "serve", "migrate", "status", "tail", "reset", "skip"}},
-		"help of a command":  {[]string{"serve", "--help"}, exitOK, []string{"--addr", "--[no-]migrate", "LATCHKEY_DATABASE_URL"}},
+		"help of a command":  {[]string{"serve", "--help"}, exitOK, []string{"--addr", "--log-retention", "--auth-event-retention", "--job-retention", "--ticket-retention", "--[no-]migrate", "LATCHKEY_DATABASE_URL"}},
 		"nothing":            {nil, exitUsage, []string{"expected one of", "--help"}},
 		"unknown command":    {[]string{"server"}, exitUsage, []string{"server", "--help"}},
 		"unknown flag":       {[]string{"serve", "--adr", ":80"}, exitUsage, []string{"--adr", "--addr", "--help"}},

@@ -24,6 +24,7 @@ type hooksCommand struct {
 	List       listHooksCommand      `cmd:"" help:"List a tenant's hooks, in the order in which they are asked."`
 	Show       showHookCommand       `cmd:"" help:"Show a hook, and where it stands in the log."`
 	Create     createHookCommand     `cmd:"" help:"Make a webhook, for what commits from now on. It prints the secret that signs its requests, this once."`
+	Update     updateHookCommand     `cmd:"" help:"Change a hook: what is named changes, the rest stays."`
 	Delete     deleteHookCommand     `cmd:"" help:"Delete a hook, with its secrets and deliveries."`
 	Try        tryHookCommand        `cmd:"" help:"Send a test delivery from here, also to a webhook that is off, and print what came back."`
 	Enable     enableHookCommand     `cmd:"" help:"Let a webhook that is paused or disabled go on where it was."`
@@ -40,12 +41,13 @@ func (hooksCommand) Help() string {
   latchkey hooks create --name crm --trigger 'user.*' --url https://example.com/hook
   latchkey hooks try hook_...            does it answer, and how?
   latchkey hooks show hook_...           its status, and how far behind it is
+  latchkey hooks update hook_... --url https://example.com/other --timeout 5s
   latchkey hooks deliveries hook_... --status dead
   latchkey hooks redeliver hook_... dlv_...
   latchkey hooks replay hook_... --from 2h
 
-A paused webhook misses nothing: enable goes on where it was. One that is switched off (enabled: false, over the API) is passed over, and
-begins with what commits after it is switched on again. docs/webhooks.md has the rest.`
+A paused webhook misses nothing: enable goes on where it was. One that is switched off (hooks update --off) is passed over, and begins with
+what commits after it is switched on again (--on). docs/webhooks.md has the rest.`
 }
 
 // ofTenant is the flag that says whose hooks.

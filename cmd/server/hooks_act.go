@@ -122,7 +122,7 @@ func (c *enableHookCommand) Run(ctx context.Context, stdout io.Writer, d *databa
 		}
 		off := ""
 		if !row.Enabled {
-			off = "; but it is switched off, and gets nothing until its enabled is true (PATCH /api/v2/hooks/" + c.ID + ")"
+			off = "; but it is switched off, and gets nothing until it is switched on (latchkey hooks update " + c.ID + " --on)"
 		}
 		_, err = fmt.Fprintf(stdout, "hook %s goes on where it was%s%s\n", c.ID, d.whenOwned(ctx, t.pool), off)
 		return errors.Join(err, t.log(ctx, "Let a webhook go on", c.ID))

@@ -192,7 +192,7 @@ func TestHooksPauseEnable(t *testing.T) {
 	}
 	h.Exec(t, `update auth.hooks set enabled = false`)
 	h.run("hooks", "list").require(t, exitOK, "off")
-	h.run("hooks", "enable", h.id).require(t, exitOK, "switched off", "enabled is true")
+	h.run("hooks", "enable", h.id).require(t, exitOK, "switched off", "hooks update "+h.id+" --on")
 	h.Exec(t, `insert into auth.hooks (tenant_id, hook_id, trigger_id, form_id) values ('default', 'f', 'post-user-login', 'form')`)
 	h.run("hooks", "pause", "f").require(t, exitError, "is a form")
 }

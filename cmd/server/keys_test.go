@@ -13,8 +13,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/internal/pgtest"
 	"github.com/latchkey-dev/latchkey/internal/seal"
+	"github.com/latchkey-dev/latchkey/listener/webhook/sender"
 )
 
 // withoutSecret is the environment of a program that was given no key.
@@ -141,15 +143,19 @@ func TestReseal(t *testing.T) {
 	}
 	d.Exec(t, `insert into auth.tenants (id) values ('acme')`)
 	d.Exec(t, `insert into auth.hooks (tenant_id, hook_id, trigger_id, url) values ('acme', 'h', 't', 'https://example.com')`)
-	d.Exec(t, `insert into auth.hook_secrets (tenant_id, hook_id, kind, sealed) values ('acme', 'h', 'signing', $1)`, keys.Seal([]byte("whsec"), "hook/acme/h/signing"))
+	d.Exec(t, `insert into auth.hook_secrets (tenant_id, hook_id, kind, sealed) values ('acme', 'h', 'signing', $1)`, keys.Seal([]byte("whsec"), sender.SecretName("acme", "h", "signing")))
 	d.Exec(t, `insert into auth.clients (tenant_id, client_id, name) values ('acme', 'c', 'c')`)
 	d.Exec(t, `insert into auth.client_secrets (tenant_id, client_id, sealed) values ('acme', 'c', $1)`, keys.Seal([]byte("secret"), "client/acme/c"))
+
+	d.Exec(t, `insert into auth.connections (tenant_id, id, name, strategy) values ('acme', 'con', 'con', 'oidc')`)
+	d.Exec(t, `insert into auth.connection_secrets (tenant_id, connection_id, name, sealed) values ('acme', 'con', 'client_secret', $1)`,
+		keys.Seal([]byte("secret"), db.ConnectionSecretName("acme", "con", "client_secret")))
 
 	t.Setenv(seal.Setting, newer)
 	with("keys", "list").require(t, exitError, "sealed with the key", seal.Setting)
 	t.Setenv(seal.Setting, newer+","+former)
-	with("secret", "reseal").require(t, exitOK, "2 signing keys", "2 secrets")
-	with("secret", "reseal").require(t, exitOK, "0 signing keys", "0 secrets")
+	with("secret", "reseal").require(t, exitOK, "2 of auth.signing_keys", "1 of auth.hook_secrets", "1 of auth.client_secrets", "1 of auth.connection_secrets")
+	with("secret", "reseal").require(t, exitOK, "0 of auth.signing_keys", "0 of auth.hook_secrets", "0 of auth.client_secrets", "0 of auth.connection_secrets")
 	t.Setenv(seal.Setting, newer)
 	with("keys", "list").require(t, exitOK)
 	if keys, err = seal.Parse(newer); err != nil {
@@ -158,6 +164,10 @@ func TestReseal(t *testing.T) {
 	sealed := query[[]byte](t, d.URL, `select sealed from auth.hook_secrets`)
 	if plain, err := keys.Open(sealed, "hook/acme/h/signing"); err != nil || string(plain) != "whsec" {
 		t.Errorf("it opens to %q, %v", plain, err)
+	}
+	sealed = query[[]byte](t, d.URL, `select sealed from auth.connection_secrets`)
+	if _, err := keys.Open(sealed, db.ConnectionSecretName("acme", "con", "client_secret")); err != nil {
+		t.Errorf("the connection's: %v", err)
 	}
 	sealed = query[[]byte](t, d.URL, `select sealed from auth.client_secrets`)
 	if plain, err := keys.Open(sealed, "client/acme/c"); err != nil || string(plain) != "secret" {

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/internal/seal"
 )
 
@@ -73,27 +75,26 @@ type resealCommand struct{}
 // Run seals again what another key than the first has sealed.
 func (resealCommand) Run(ctx context.Context, stdout io.Writer, d *database) error {
 	return d.withIssuer(ctx, issuing{}, func(o opened) error {
-		signing, err := o.issuer.Reseal(ctx)
+		var said []string
+		err := pgx.BeginFunc(ctx, o.conn, func(tx pgx.Tx) error {
+			for _, c := range db.SealedColumns() {
+				if c.Name == "" {
+					continue
+				}
+				n, err := resealColumn(ctx, tx, c, o.keys)
+				if err != nil {
+					return fmt.Errorf("seal %s again: %w", c.Table, err)
+				}
+				said = append(said, fmt.Sprintf("%d of %s", n, c.Table))
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		secrets, err := resealSecrets(ctx, o.conn, o.keys)
-		if err != nil {
-			return fmt.Errorf("seal the secrets of hooks, clients and connections again: %w", err)
-		}
-		_, err = fmt.Fprintf(stdout, "sealed %d signing keys and %d secrets of hooks, clients and connections again; all are sealed with the key %s now\n",
-			signing, secrets, o.keys.IDs()[0])
+		_, err = fmt.Fprintf(stdout, "sealed again: %s; all are sealed with the key %s now\n", strings.Join(said, ", "), o.keys.IDs()[0])
 		return err
 	})
-}
-
-// sealedTables are the tables with sealed secrets, each with the name that binds a secret to its row.
-func sealedTables() map[string]string {
-	return map[string]string{
-		"auth.hook_secrets":       `'hook/' || tenant_id || '/' || hook_id || '/' || kind`,
-		"auth.client_secrets":     `'client/' || tenant_id || '/' || client_id`,
-		"auth.connection_secrets": `'connection/' || tenant_id || '/' || connection_id || '/' || name`,
-	}
 }
 
 type sealedRow struct {
@@ -102,33 +103,27 @@ type sealedRow struct {
 	Sealed []byte
 }
 
-func resealSecrets(ctx context.Context, conn *pgx.Conn, keys *seal.Keys) (int, error) {
-	n := 0
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		for table, name := range sealedTables() {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`select ctid::text, %s, sealed from %s for update`, name, table))
-			if err != nil {
-				return err
-			}
-			secrets, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealedRow])
-			if err != nil {
-				return err
-			}
-			for _, s := range secrets {
-				if keys.Current(s.Sealed) {
-					continue
-				}
-				plain, err := keys.Open(s.Sealed, s.Name)
-				if err != nil {
-					return fmt.Errorf("%s: %w", s.Name, err)
-				}
-				if _, err := tx.Exec(ctx, `update `+table+` set sealed = $2 where ctid = $1::text::tid`, s.Place, keys.Seal(plain, s.Name)); err != nil {
-					return err
-				}
-				n++
-			}
+func resealColumn(ctx context.Context, tx pgx.Tx, c db.SealedColumn, keys *seal.Keys) (n int, err error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf(`select ctid::text, %s, %s from %s where %[2]s is not null for update`, c.Name, c.Column, c.Table))
+	if err != nil {
+		return 0, err
+	}
+	secrets, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealedRow])
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range secrets {
+		if keys.Current(s.Sealed) {
+			continue
 		}
-		return nil
-	})
-	return n, err
+		plain, err := keys.Open(s.Sealed, s.Name)
+		if err != nil {
+			return n, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`update %s set %s = $2 where ctid = $1::text::tid`, c.Table, c.Column), s.Place, keys.Seal(plain, s.Name)); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }

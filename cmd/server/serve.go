@@ -24,6 +24,7 @@ import (
 type serveCommand struct {
 	issuing `embed:""`
 	sending `embed:""`
+	keeping `embed:""`
 
 	Addr      string        `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
 	AdminAddr string        `env:"LATCHKEY_ADMIN_ADDR" placeholder:"ADDR" help:"Where to listen for HTTP with metrics and profiles, such as 127.0.0.1:9464. Without it: nowhere. Keep it private: profiles show memory."`
@@ -152,7 +153,8 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 		}
 		defer func() { _ = os.Remove(d.issuerFile()) }() // the next start writes it anew
 	}
-	return runTogether(ctx, l, management.RunJobs, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
+	beside := []func(context.Context){management.RunJobs, s.pruner(store, writes, log).run}
+	return runTogether(ctx, l, beside, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
 // keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, for the management API's reads, and for what
@@ -184,8 +186,8 @@ func listen(ctx context.Context, addr, setting string) (*site, error) {
 
 func (s *site) url() string { return "http://" + s.addr.Addr().String() }
 
-// runTogether runs the listener and the HTTP servers; when one ends, so do the others.
-func runTogether(ctx context.Context, l *listener.Listener, jobs func(context.Context), sites []*site, welcome, standingBy func()) error {
+// runTogether runs the listener, the HTTP servers and what is done beside them; when one fails, all end.
+func runTogether(ctx context.Context, l *listener.Listener, beside []func(context.Context), sites []*site, welcome, standingBy func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := l.Run(ctx); err != nil {
@@ -193,10 +195,12 @@ func runTogether(ctx context.Context, l *listener.Listener, jobs func(context.Co
 		}
 		return ctx.Err()
 	})
-	g.Go(func() error {
-		jobs(ctx)
-		return nil
-	})
+	for _, run := range beside {
+		g.Go(func() error {
+			run(ctx)
+			return nil
+		})
+	}
 	for _, s := range sites {
 		g.Go(func() error {
 			if err := s.server.Serve(s.addr); !errors.Is(err, http.ErrServerClosed) {

@@ -4,6 +4,7 @@ package authevents
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"strconv"
 
 	"github.com/latchkey-dev/latchkey/auth"
@@ -13,7 +14,7 @@ import (
 // Mail is one to be sent. A mail service that has seen its ID drops it: a hook runs again if its process dies after the mail
 // was sent and before that is recorded.
 type Mail struct {
-	ID, To, Subject string
+	ID, To, Subject, Body string
 }
 
 // Welcome mails everyone who registers, whoever inserted the user.
@@ -23,6 +24,19 @@ func Welcome(flows *auth.Hooks, send func(context.Context, Mail) error) {
 			return nil
 		}
 		return send(ctx, Mail{ID: "welcome-" + strconv.FormatInt(ev.Seq, 10), To: *e.User.Email, Subject: "Welcome!"})
+	})
+}
+
+// Links mails the links with which users verify their address and reset their password; site is where they lead. Without these
+// hooks the tokens are made, and never delivered.
+func Links(flows *auth.Hooks, site string, send func(context.Context, Mail) error) {
+	auth.On(flows, auth.SendVerificationEmail, "link", func(ctx context.Context, _ hooks.Tx, ev hooks.Event, e auth.SendEmail) error {
+		link := site + "/verify?token=" + url.QueryEscape(e.Token)
+		return send(ctx, Mail{ID: "verify-" + strconv.FormatInt(ev.Seq, 10), To: e.Email, Subject: "Verify your email", Body: "Click here to verify: " + link})
+	})
+	auth.On(flows, auth.SendPasswordResetEmail, "link", func(ctx context.Context, _ hooks.Tx, ev hooks.Event, e auth.SendEmail) error {
+		link := site + "/reset-password?token=" + url.QueryEscape(e.Token)
+		return send(ctx, Mail{ID: "reset-" + strconv.FormatInt(ev.Seq, 10), To: e.Email, Subject: "Reset your password", Body: "Click here to reset: " + link})
 	})
 }
 

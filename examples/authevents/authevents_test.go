@@ -1,7 +1,9 @@
 package authevents_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -75,6 +77,45 @@ func TestMailsAndAudit(t *testing.T) {
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("the log has\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// sealed is a service's own way to keep tokens from who reads its database; this one keeps nothing.
+type sealed struct{}
+
+func (sealed) Seal(plain []byte, name string) []byte { return append([]byte(name+" "), plain...) }
+
+func (sealed) Open(text []byte, name string) ([]byte, error) {
+	plain, is := bytes.CutPrefix(text, []byte(name+" "))
+	if !is {
+		return nil, errors.New("it is another row's")
+	}
+	return plain, nil
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	reg := db.NewHooks()
+	flows := auth.NewHooks(reg)
+	flows.Serve(auth.Services{Opener: sealed{}})
+	sent := make(chan authevents.Mail, 2)
+	authevents.Links(flows, "https://myapp.com", func(_ context.Context, m authevents.Mail) error { sent <- m; return nil })
+	env := hookstest.New(t, reg)
+	for _, test := range []struct {
+		event auth.Event[auth.SendEmail]
+		want  authevents.Mail
+	}{
+		{auth.SendVerificationEmail, authevents.Mail{ID: "verify-1", To: "ann@x.com", Subject: "Verify your email", Body: "Click here to verify: https://myapp.com/verify?token=a%26b"}},
+		{auth.SendPasswordResetEmail, authevents.Mail{ID: "reset-2", To: "ann@x.com", Subject: "Reset your password", Body: "Click here to reset: https://myapp.com/reset-password?token=a%26b"}},
+	} {
+		mail := auth.SendEmail{Email: "ann@x.com", UserID: "ann", Token: "a&b"}
+		if err := auth.RaiseSendEmail(t.Context(), env.Store.AuthEvents, sealed{}, tenant, test.event, mail); err != nil {
+			t.Fatal(err)
+		}
+		env.CatchUp()
+		if got := <-sent; got != test.want {
+			t.Errorf("the mail is %+v, want %+v", got, test.want)
+		}
 	}
 }
 

@@ -137,7 +137,7 @@ func description() huma.Config {
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
 				Title: "Latchkey management API", Version: "2",
-				Description: "Hooks as data, what became of their deliveries, the feed of events, and logs. Everything is of the token's tenant.",
+				Description: "Users, roles and all else that a tenant has, hooks as data, what became of their deliveries, the feed of events, and logs. Everything is of the token's tenant.",
 			},
 			Tags: []*huma.Tag{
 				{Name: tagUsers, Description: "Accounts, their identities, roles and permissions."},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -53,15 +54,15 @@ func callerOf(ctx context.Context) *caller {
 	return c
 }
 
-// authorize is the middleware of an operation: it lets pass who has its scope.
+// authorize is the middleware of an operation: it lets pass who has its scope, or one that does as well.
 func (s *server) authorize(o operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		c, err := s.callerFrom(ctx, o.scope)
+		c, err := s.callerFrom(ctx, o.scopes())
 		if err == nil {
 			err = s.limit(ctx, c)
 		}
-		if err == nil && !c.Allows(o.scope) {
-			err = lacksScope(o.scope)
+		if err == nil && !allowsAny(c.Claims, o.scopes()) {
+			err = lacksScope(o.scopes())
 		}
 		heard := &taped{humaContext: ctx}
 		if err != nil {
@@ -75,14 +76,16 @@ func (s *server) authorize(o operation) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-func lacksScope(scope string) *Problem {
-	p := newProblem(http.StatusForbidden, "insufficient_scope", fmt.Sprintf("The token does not have the scope %s.", scope))
-	p.header = http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope)}}
+func allowsAny(c token.Claims, scopes []string) bool { return slices.ContainsFunc(scopes, c.Allows) }
+
+func lacksScope(scopes []string) *Problem {
+	p := newProblem(http.StatusForbidden, "insufficient_scope", fmt.Sprintf("The token does not have the scope %s.", strings.Join(scopes, " or ")))
+	p.header = http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scopes[0])}}
 	return p
 }
 
 // callerFrom is who calls; nil with every error.
-func (s *server) callerFrom(ctx huma.Context, scope string) (*caller, error) {
+func (s *server) callerFrom(ctx huma.Context, scopes []string) (*caller, error) {
 	raw, problem := bearerToken(ctx.Header("Authorization"))
 	if problem != nil {
 		return nil, problem
@@ -95,8 +98,8 @@ func (s *server) callerFrom(ctx huma.Context, scope string) (*caller, error) {
 		s.log.InfoContext(ctx.Context(), "a token was refused", "request_id", ctx.Header(requestIDHeader), "error", err)
 		return nil, unauthorized("invalid_token", "The token is expired, of another issuer or audience, or not valid: get a new one.", `Bearer error="invalid_token"`)
 	}
-	if claims.TenantID == "" && !claims.Allows(scope) { // or it could find out which tenants there are
-		return nil, lacksScope(scope)
+	if claims.TenantID == "" && !allowsAny(claims, scopes) { // or it could find out which tenants there are
+		return nil, lacksScope(scopes)
 	}
 	tenant, err := s.tenantOf(ctx, claims)
 	if err != nil {
@@ -130,7 +133,7 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 	case claims.TenantID != "" && named != "" && named != claims.TenantID:
 		return "", newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the header tenant-id names: leave the header out.")
 	case claims.TenantID != "":
-		return claims.TenantID, nil
+		return claims.TenantID, s.hostOf(ctx, claims.TenantID)
 	case named == "":
 		tenant, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
 		if errors.Is(err, db.ErrNotFound) {
@@ -144,6 +147,18 @@ func (s *server) tenantOf(ctx huma.Context, claims token.Claims) (string, error)
 		return "", err
 	}
 	return named, nil
+}
+
+// hostOf refuses a host that is reached for another tenant. Names that are nobody's are everybody's.
+func (s *server) hostOf(ctx huma.Context, tenant string) error {
+	its, err := s.cfg.Store.TenantOf(ctx.Context(), ctx.Host())
+	if errors.Is(err, db.ErrNotFound) || err == nil && its == tenant {
+		return nil
+	}
+	if err == nil {
+		err = newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the host: use one of that tenant, or another host.")
+	}
+	return err
 }
 
 // address is a remote address without its port.

@@ -23,7 +23,7 @@ func clientGrantJSON(g *db.ClientGrant) clientGrant {
 
 type newClientGrant struct {
 	ClientID             string   `json:"client_id" minLength:"1" maxLength:"128"`
-	Audience             string   `json:"audience" minLength:"1" maxLength:"600" doc:"A resource server's identifier, or the management API's."`
+	Audience             string   `json:"audience" pattern:"\\S" patternDescription:"more than spaces" maxLength:"600" doc:"A resource server's identifier, or the management API's."`
 	Scope                []string `json:"scope" nullable:"false" maxItems:"1000"`
 	OrganizationUsage    *string  `json:"organization_usage,omitempty" nullable:"true" enum:"deny,allow,require"`
 	AllowAnyOrganization bool     `json:"allow_any_organization,omitempty"`
@@ -31,7 +31,7 @@ type newClientGrant struct {
 
 type changedClientGrant struct {
 	Scope                maybe[[]string] `json:"scope,omitempty" maxItems:"1000" doc:"Replaced as a whole."`
-	OrganizationUsage    maybe[string]   `json:"organization_usage,omitempty"`
+	OrganizationUsage    maybe[string]   `json:"organization_usage,omitempty" pattern:"^(deny|allow|require)$" patternDescription:"deny, allow or require"`
 	AllowAnyOrganization maybe[bool]     `json:"allow_any_organization,omitempty"`
 }
 

@@ -18,24 +18,36 @@ type (
 	changedClient db.UpdateClient
 	client        struct {
 		db.Client
-		secret string // where it was made just now
+		secret string // where it was made just now, or may be read
 	}
 )
 
 // Schema implements huma.SchemaProvider.
 func (newClient) Schema(huma.Registry) *huma.Schema {
-	return fieldsOf(typeOf[db.CreateClient](), []string{"name"}, "client_id")
+	return withClientRules(fieldsOf(typeOf[db.CreateClient](), []string{"name"}, "client_id"))
 }
 
 // Schema implements huma.SchemaProvider.
 func (changedClient) Schema(huma.Registry) *huma.Schema {
-	return fieldsOf(typeOf[db.UpdateClient](), nil)
+	s := withClientRules(fieldsOf(typeOf[db.UpdateClient](), nil))
+	s.Properties["name"].Nullable = false
+	return s
+}
+
+// withClientRules says in the description what the repository would, so that one answer has all that is wrong.
+func withClientRules(s *huma.Schema) *huma.Schema {
+	notBlank(s.Properties["name"])
+	choices(s.Properties["token_endpoint_auth_method"], publicClient, "client_secret_post", "client_secret_basic")
+	choices(s.Properties["organization_usage"], "deny", "allow", "require")
+	choices(s.Properties["organization_require_behavior"], "no_prompt", "pre_login_prompt", "post_login_prompt")
+	s.PrecomputeMessages()
+	return s
 }
 
 // Schema implements huma.SchemaProvider.
 func (client) Schema(huma.Registry) *huma.Schema {
 	s := fieldsOf(typeOf[db.Client](), nil, "tenant_id")
-	s.Properties["client_secret"] = &huma.Schema{Type: huma.TypeString, Description: "Shown at creation, and when it is replaced."}
+	s.Properties["client_secret"] = &huma.Schema{Type: huma.TypeString, Description: "Shown at creation, when it is replaced, and to whoever has the scope read:client_keys."}
 	return s
 }
 
@@ -72,11 +84,11 @@ func (s *server) addClients() {
 		s: s, name: "client", plural: "clients", path: "/clients", tag: tagClients, key: "client_id",
 		filter: []string{"client_id", "name", "app_type", "is_first_party"}, sort: []string{"client_id", "name", "app_type", "created_at", "updated_at"},
 		list: ofTenant(clients.List), get: ofTenant(clients.Get), keyOf: func(c *db.Client) string { return c.ClientID },
-		show: plainly(func(c *db.Client) client { return client{Client: *c} }),
+		show: s.showClients, reads: []string{readClientKeys},
 	}
 	addReads[db.Client, client, clientsInput](r)
 	add(s, operation{
-		id: "create-client", method: http.MethodPost, path: r.path, scope: "create:clients", tag: tagClients, summary: "Create one of the clients",
+		id: "create-client", method: http.MethodPost, path: r.path, scope: "create:clients", tag: tagClients, summary: "Create a client",
 		status: http.StatusCreated, errors: []int{http.StatusConflict}, change: true, about: "The answer has its `client_secret`, unless it is public (token_endpoint_auth_method none).",
 	}, s.createClient)
 	addUpdate(r, "One that becomes public loses its secret.", s.updateClient)
@@ -85,6 +97,34 @@ func (s *server) addClients() {
 		id: "rotate-client-secret", method: http.MethodPost, path: "/clients/{id}/rotate-secret", scope: "update:client_keys", tag: tagClients,
 		summary: "Replace a client's secret", change: true, about: "The one before ends at once. The answer has the new one.",
 	}, s.rotateClientSecret)
+}
+
+// readClientKeys is the scope that has clients shown with their secrets.
+const readClientKeys = "read:client_keys"
+
+func (s *server) showClients(ctx context.Context, c *caller, rows []db.Client) ([]client, error) {
+	list, keys := make([]client, len(rows)), c.Allows(readClientKeys)
+	for i := range rows {
+		list[i] = client{Client: rows[i]}
+		if !keys || rows[i].TokenEndpointAuthMethod == publicClient {
+			continue
+		}
+		secret, err := s.clientSecret(ctx, &rows[i])
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return nil, err
+		}
+		list[i].secret = string(secret)
+	}
+	return list, nil
+}
+
+// clientSecret opens a client's secret. Errors: db.ErrNotFound, where it has none.
+func (s *server) clientSecret(ctx context.Context, c *db.Client) ([]byte, error) {
+	sealed, err := s.cfg.Store.ClientSecrets.Get(ctx, c.TenantID, c.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Seal.Open(sealed.Sealed, clientSecretName(c))
 }
 
 // publicClient is how a client authenticates that has no secret.

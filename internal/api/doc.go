@@ -17,8 +17,8 @@
 //	users.go       /users; user_body.go is a user as JSON; identities.go, user_roles.go, user_permissions.go what it has
 //	roles.go, connections.go, resource_servers.go, clients.go, client_grants.go, organizations.go, forms.go, ...  one resource each
 //	tenant_settings.go, signing_keys.go, stats.go, tickets.go  the rest of the tenant
-//	jobs.go        /jobs; jobs_worker.go works on them; import_file.go reads a file, import_users.go writes its users;
-//	               export_users.go makes a file, and sends it
+//	jobs.go        /jobs; jobs_worker.go works on them; import_file.go reads a file, import_users.go checks its users,
+//	               import_write.go asks about them and writes them; export_users.go makes a file, and sends it
 //	oauth_token.go  POST /oauth/token; oauth_document.go describes it
 //	hooks.go       /hooks; hook_body.go is a hook as JSON, hook_secrets.go opens what is sealed;
 //	               internal/tenanthook says what is wrong with one, and makes it

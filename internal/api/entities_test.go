@@ -48,7 +48,7 @@ func entities() map[string]scenario {
 			path: "/resource-servers/api_mine", body: `{"scopes": [{"value": "read:a", "description": "changed"}, {"value": "read:c"}]}`, status: 200,
 			hooks: "permissions.delete permissions.insert permissions.update resource_servers.update",
 		},
-		"delete-resource-server": {path: "/resource-servers/api_mine", status: 204, hooks: "permissions.delete resource_servers.delete role_permissions.remove user_permissions.delete"},
+		"delete-resource-server": {path: "/resource-servers/api_mine", status: 204, hooks: "client_grants.delete permissions.delete resource_servers.delete role_permissions.remove user_permissions.delete"},
 
 		"create-client":        {path: "/clients", body: `{"name": "new"}`, status: 201, lists: true, hooks: "clients.insert"},
 		"list-clients":         {path: "/clients", status: 200, lists: true},

@@ -30,6 +30,14 @@ func fieldsOf(t reflect.Type, required []string, without ...string) *huma.Schema
 	return s
 }
 
+// notBlank refuses a text that is empty once it is trimmed.
+func notBlank(member *huma.Schema) {
+	member.MinLength, member.Pattern, member.PatternDescription = nil, `\S`, "more than spaces"
+}
+
+// choices are the values that a member may have.
+func choices(member *huma.Schema, of ...interface{}) { member.Enum = of }
+
 func fieldOf(t reflect.Type) *huma.Schema {
 	if get, is := t.MethodByName("Get"); is && t.Kind() == reflect.Struct { // an Optional
 		s := fieldOf(get.Type.Out(0))

@@ -33,7 +33,7 @@ func formJSON(f *db.Form) form {
 }
 
 type newForm struct {
-	Name         string       `json:"name" minLength:"1" maxLength:"150"`
+	Name         string       `json:"name" pattern:"\\S" patternDescription:"more than spaces" maxLength:"150"`
 	Nodes        []freeObject `json:"nodes,omitempty" maxItems:"500"`
 	Start        freeObject   `json:"start,omitempty"`
 	Ending       freeObject   `json:"ending,omitempty"`
@@ -44,7 +44,7 @@ type newForm struct {
 }
 
 type changedForm struct {
-	Name         maybe[string]       `json:"name,omitempty" minLength:"1" maxLength:"150"`
+	Name         maybe[string]       `json:"name,omitempty" nullable:"false" pattern:"\\S" patternDescription:"more than spaces" maxLength:"150"`
 	Nodes        maybe[[]freeObject] `json:"nodes,omitempty" maxItems:"500"`
 	Start        maybe[freeObject]   `json:"start,omitempty"`
 	Ending       maybe[freeObject]   `json:"ending,omitempty"`

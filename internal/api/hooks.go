@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
-	"github.com/latchkey-dev/latchkey/internal/tenanthook"
-	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
 type hooksInput struct {
@@ -146,65 +143,17 @@ func (s *server) shown(ctx context.Context, c *caller, row *db.TenantHook) (*hoo
 	return &hookOutput{s.hookAnswer(row, headers[row.HookID])}, nil
 }
 
-// updateHook changes the row first and looks at what came of it then: what is wrong rolls back.
 func (s *server) updateHook(ctx context.Context, c *caller, in *updateInput) (*hookOutput, error) {
 	b := &in.Body
-	if url, ok := b.URL.Get(); ok {
-		if err := tenanthook.CheckURL(ctx, s.cfg.Guard, &url); err != nil {
-			return nil, err
-		}
-	}
-	headers, _ := b.Headers.Get()
-	if err := tenanthook.CheckHeaders(headers); err != nil {
-		return nil, err
-	}
-	var row db.TenantHook
-	err := s.cfg.Store.InTx(ctx, func(tx *db.Tx) (err error) {
-		row, err = tx.TenantHooks.Update(ctx, c.tenant, in.ID, db.UpdateTenantHook{
-			Name: b.Name.Optional, TriggerID: b.TriggerID.Optional, URL: b.URL.Optional, FormID: b.FormID.Optional, PageID: b.PageID.Optional,
-			PermissionRequired: b.PermissionRequired.Optional, Enabled: b.Enabled.or(true), Priority: b.Priority.Optional, WhenChanged: b.WhenChanged.Optional,
-			OnError: b.OnError.or("deny"), TimeoutMS: b.TimeoutMS.Optional, RateLimit: b.RateLimit.Optional, Metadata: rawObject(b.Metadata),
-		})
-		if err != nil {
-			return err
-		}
-		if err := tenanthook.Check(&row, s.cfg.Tables); err != nil {
-			return err
-		}
-		if row.URL == nil && len(headers) > 0 {
-			return badRequest("headers: only a webhook has them.")
-		}
-		if b.Headers.Present() {
-			if err := tx.HookSecrets.Expire(ctx, c.tenant, in.ID, db.HookHeaders, time.Now()); err != nil {
-				return err
-			}
-			if err := s.maker.PutHeaders(ctx, tx, c.tenant, in.ID, headers); err != nil {
-				return err
-			}
-		}
-		return s.signingSecretOf(ctx, tx, c.tenant, &row)
-	})
+	row, err := s.maker.Update(ctx, c.tenant, in.ID, db.UpdateTenantHook{
+		Name: b.Name.Optional, TriggerID: b.TriggerID.Optional, URL: b.URL.Optional, FormID: b.FormID.Optional, PageID: b.PageID.Optional,
+		PermissionRequired: b.PermissionRequired.Optional, Enabled: b.Enabled.or(true), Priority: b.Priority.Optional, WhenChanged: b.WhenChanged.Optional,
+		OnError: b.OnError.or("deny"), TimeoutMS: b.TimeoutMS.Optional, RateLimit: b.RateLimit.Optional, Metadata: rawObject(b.Metadata),
+	}, b.Headers.Optional)
 	if err != nil {
 		return nil, err
 	}
 	return s.shown(ctx, c, &row)
-}
-
-// signingSecretOf gives a secret to a hook that has become a webhook just now; its owner replaces it to be shown one.
-func (s *server) signingSecretOf(ctx context.Context, tx *db.Tx, tenant string, row *db.TenantHook) error {
-	if row.URL == nil {
-		return nil
-	}
-	secrets, err := tx.HookSecrets.List(ctx, tenant, row.HookID)
-	if err != nil {
-		return err
-	}
-	for i := range secrets {
-		if secrets[i].Kind == db.HookSigningSecret {
-			return nil
-		}
-	}
-	return s.maker.PutSecret(ctx, tx, tenant, row.HookID, webhook.NewSecret())
 }
 
 func (s *server) deleteHook(ctx context.Context, c *caller, in *hookInput) (*deleteOutput, error) {

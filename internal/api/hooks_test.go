@@ -97,6 +97,10 @@ func TestCreateWebhook(t *testing.T) {
 func TestFormsAndPages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.as("POST", "/api/v2/hooks", `{"form_id": "f1", "trigger_id": "post-user-login"}`).want(t, 400, `form_id: there is no form \"f1\".`)
+	r.exec(`insert into auth.forms (tenant_id, id, name) values ('globex', 'f1', 'theirs')`)
+	r.as("POST", "/api/v2/hooks", `{"form_id": "f1", "trigger_id": "post-user-login"}`).want(t, 400, "form_id: ")
+	r.exec(`insert into auth.forms (tenant_id, id, name) values ('acme', 'f1', 'ours')`)
 	form := into[hook](r, r.as("POST", "/api/v2/hooks", `{"form_id": "f1", "trigger_id": "post-user-login"}`).want(t, 201, `"form_id":"f1"`))
 	if form.Secret != "" || form.Status != "" || form.OnError != "" {
 		t.Errorf("a form has %+v", form)
@@ -190,7 +194,11 @@ func TestPatchHook(t *testing.T) {
 	if left := r.secretsOf(h.HookID, db.HookHeaders); len(left) != 1 || left[0] != `{"X-New":"two"}` {
 		t.Errorf("the headers are %q", left)
 	}
+	r.as("PATCH", path, `{"url": null, "form_id": "f", "trigger_id": "post-user-login"}`).want(t, 400, "form_id: there is no form")
+	r.exec(`insert into auth.forms (tenant_id, id, name) values ('acme', 'f', 'ours')`)
 	r.as("PATCH", path, `{"url": null, "form_id": "f", "trigger_id": "post-user-login"}`).want(t, 200, `"form_id":"f"`)
+	r.exec(`delete from auth.forms`)
+	r.as("PATCH", path, `{"enabled": false}`).want(t, 200, `"form_id":"f"`) // what names one that is gone can be switched off
 	r.as("DELETE", path, "").want(t, 200, "OK")
 	r.as("GET", path, "").want(t, 404, "not_found")
 	r.as("DELETE", path, "").want(t, 404, "not_found")

@@ -13,8 +13,9 @@ import (
 	"github.com/latchkey-dev/latchkey/db"
 )
 
-// importBatch is how many users are one transaction.
-const importBatch = 100
+// importBatch is how many users are one transaction. Each is a savepoint, and Postgres keeps 64 of these for a session in memory: with more,
+// every other session looks them up on disk.
+const importBatch = 60
 
 // importing is one run of an import.
 type importing struct {
@@ -22,6 +23,7 @@ type importing struct {
 	job        *db.Job
 	connection db.Connection
 	progress   db.JobProgress
+	asks       bool // webhooks have to be asked, as a write has said
 }
 
 // imported is one user of the file. A problem with it is the file's, and no reason to stop.
@@ -31,6 +33,10 @@ type imported struct {
 	hash    string
 	which   map[string]json.RawMessage // tells which user it was
 	problem *Problem
+
+	asked  int // times
+	create *db.CreatePermit
+	update *db.UpdatePermit
 }
 
 // importAll goes on behind what is processed. Each batch commits with the progress that tells of it.
@@ -126,112 +132,6 @@ func (s *server) validUser(members map[string]json.RawMessage) (b newUser, err e
 		return b, badRequest(complaints(model))
 	}
 	return b, json.Unmarshal(text, &b)
-}
-
-// commit writes a batch in one transaction. Where webhooks have to be asked, which no transaction may wait for, each user is one.
-func (i *importing) commit(ctx context.Context, batch []imported, percentage int32) error {
-	err := i.inTx(ctx, batch, percentage, func(tx *db.Tx, u *imported) (bool, error) { return i.write(ctx, tx, u, nil) })
-	if !errors.Is(err, db.ErrNotAsked) {
-		return err
-	}
-	for n := range batch {
-		one := batch[n : n+1]
-		if one[0].problem == nil {
-			permit, err := i.s.cfg.Store.Users.AskCreate(ctx, i.job.TenantID, one[0].in)
-			if err == nil {
-				err = i.inTx(ctx, one, percentage, func(tx *db.Tx, u *imported) (bool, error) { return i.write(ctx, tx, u, &permit) })
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			if one[0].problem = problemOf(err); one[0].problem.StatusCode >= 500 {
-				return err
-			}
-		}
-		if err := i.inTx(ctx, one, percentage, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (i *importing) inTx(ctx context.Context, batch []imported, percentage int32, write func(*db.Tx, *imported) (bool, error)) error {
-	progress := i.progress
-	progress.Percentage = percentage
-	err := i.s.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
-		var wrong []db.JobError
-		for n := range batch {
-			u, updated := &batch[n], false
-			problem := u.problem
-			if problem == nil {
-				var err error
-				if updated, err = write(tx, u); err != nil {
-					if problem = problemOf(err); problem.StatusCode >= 500 {
-						return err
-					}
-				}
-			}
-			progress.Processed++
-			switch {
-			case problem != nil:
-				progress.Failed++
-				wrong = append(wrong, u.wrong(problem))
-			case updated:
-				progress.Updated++
-			default:
-				progress.Inserted++
-			}
-		}
-		if err := tx.Jobs.AddErrors(ctx, *i.job, wrong...); err != nil {
-			return err
-		}
-		_, err := tx.Jobs.Progress(ctx, *i.job, progress, jobLease)
-		return err
-	})
-	if err == nil {
-		i.progress = progress
-	}
-	return err
-}
-
-// write creates a user, or updates the one of its address where the job says so.
-func (i *importing) write(ctx context.Context, tx *db.Tx, u *imported, permit *db.CreatePermit) (updated bool, err error) {
-	var row db.User
-	err = tx.InTx(ctx, func(tx *db.Tx) error {
-		if permit != nil {
-			row, err = tx.Users.CreateAsked(ctx, *permit)
-		} else {
-			row, err = tx.Users.Create(ctx, i.job.TenantID, u.in)
-		}
-		if err != nil || u.hash == "" {
-			return err
-		}
-		return tx.Users.SetPassword(ctx, row.TenantID, row.UserID, u.hash)
-	})
-	var taken *db.Conflict
-	if !errors.As(err, &taken) || !i.job.Upsert || u.in.Email == nil {
-		return false, err
-	}
-	page, listed := tx.Users.List(ctx, i.job.TenantID, db.ListOptions{Filter: []db.Filter{db.Equal("email", strings.ToLower(*u.in.Email)), db.Equal("connection", i.connection.Name)}})
-	if listed != nil || len(page.Rows) == 0 {
-		return false, errors.Join(listed, err)
-	}
-	in := db.UpdateUser{MergeMetadata: true}
-	if u.in.Name != nil {
-		in.Name = db.Set(*u.in.Name)
-	}
-	if len(u.in.UserMetadata) > 0 {
-		in.UserMetadata = db.Set(u.in.UserMetadata)
-	}
-	if len(u.in.AppMetadata) > 0 {
-		in.AppMetadata = db.Set(u.in.AppMetadata)
-	}
-	_, err = tx.Users.Update(ctx, i.job.TenantID, page.Rows[0].UserID, in)
-	if permit != nil && errors.Is(err, db.ErrNotAsked) {
-		err = conflict("The user is there, and webhooks have to be asked about its update, which an import doesn't do.")
-	}
-	return true, err
 }
 
 func (u *imported) wrong(p *Problem) db.JobError {

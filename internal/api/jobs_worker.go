@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
 )
 
 const (
+	jobTries  = 5 // that come no further, and then it fails
 	jobLease  = time.Minute
 	jobsEvery = 2 * time.Second // how soon those are seen that another process was given
 )
@@ -50,6 +52,9 @@ func (s *server) work(ctx context.Context, claimed db.Job) {
 	if err == nil {
 		ctx := db.WithStamp(ctx, options.Stamp)
 		switch {
+		case claimed.Fruitless > jobTries:
+			err = badRequest(fmt.Sprintf("It was begun %d times and came no further than its first %d users: what comes then stops the server's work on it, and the server's log may say how. "+
+				"Begin a new job without it.", jobTries, claimed.Reached))
 		case claimed.Type == db.UsersImport:
 			err = s.importAll(ctx, &claimed, options.Bytes)
 		case options.Export != nil:

@@ -55,8 +55,9 @@ func logJSON(l *db.Log) logLine {
 type logsInput struct {
 	Paging
 
-	From string `query:"from" maxLength:"100" doc:"A checkpoint: the log_id of the last line that came. The lines after it follow, oldest first."`
-	Take int    `query:"take" minimum:"1" maximum:"100" default:"50" doc:"With from: at most so many."`
+	SearchEngine string `query:"search_engine" enum:"v3" doc:"Accepted: there is one."`
+	From         string `query:"from" maxLength:"100" doc:"A checkpoint: the log_id of the last line that came. The lines after it follow, oldest first."`
+	Take         int    `query:"take" minimum:"1" maximum:"100" default:"50" doc:"With from: at most so many."`
 }
 
 type logPage struct {

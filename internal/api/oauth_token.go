@@ -141,14 +141,10 @@ func (s *server) authenticate(ctx context.Context, r *http.Request, req tokenReq
 	if c.TokenEndpointAuthMethod == publicClient {
 		return c, errNoClient()
 	}
-	secret, err := s.cfg.Store.ClientSecrets.Get(ctx, c.TenantID, c.ClientID)
+	plain, err := s.clientSecret(ctx, &c)
 	if errors.Is(err, db.ErrNotFound) {
 		return c, errNoClient()
 	}
-	if err != nil {
-		return c, err
-	}
-	plain, err := s.cfg.Seal.Open(secret.Sealed, clientSecretName(&c))
 	if err != nil {
 		return c, err
 	}

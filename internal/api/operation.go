@@ -22,6 +22,7 @@ type operation struct {
 	method  string
 	path    string // below root
 	scope   string
+	also    []string // scopes that do as well
 	tag     string
 	summary string
 	about   string
@@ -36,7 +37,7 @@ func add[In, Out any](s *server, o operation, handle func(ctx context.Context, c
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: root + o.path, Summary: o.summary, Description: o.about, Tags: []string{o.tag},
 		DefaultStatus: o.status, MaxBodyBytes: maxBody + 1, // the framework counts the limit itself as too many
-		Security:    []map[string][]string{{bearerScheme: {o.scope}}},
+		Security:    o.security(),
 		Middlewares: huma.Middlewares{s.authorize(o)},
 		Responses:   s.responses(append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError}, o.errors...)),
 		Parameters: []*huma.Param{
@@ -56,6 +57,17 @@ func add[In, Out any](s *server, o operation, handle func(ctx context.Context, c
 		}
 		return out, nil
 	})
+}
+
+// scopes are those of which a caller needs one.
+func (o *operation) scopes() []string { return append([]string{o.scope}, o.also...) }
+
+func (o *operation) security() []map[string][]string {
+	var needs []map[string][]string
+	for _, scope := range o.scopes() {
+		needs = append(needs, map[string][]string{bearerScheme: {scope}})
+	}
+	return needs
 }
 
 // told is the problem of an error; what its caller isn't told goes into the log.

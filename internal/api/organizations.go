@@ -21,7 +21,7 @@ func organizationJSON(o *db.Organization) organization {
 }
 
 type newOrganization struct {
-	Name               string                 `json:"name" minLength:"1" maxLength:"50" doc:"Lower-case letters, digits, - and _."`
+	Name               string                 `json:"name" pattern:"^\\s*[A-Za-z0-9][A-Za-z0-9_-]*\\s*$" patternDescription:"letters, digits, - and _, beginning with a letter or a digit" maxLength:"50" doc:"Kept in lower case."`
 	DisplayName        string                 `json:"display_name,omitempty" maxLength:"255"`
 	Branding           freeObject             `json:"branding,omitempty"`
 	Metadata           freeObject             `json:"metadata,omitempty"`
@@ -29,7 +29,7 @@ type newOrganization struct {
 }
 
 type changedOrganization struct {
-	Name        maybe[string]     `json:"name,omitempty" minLength:"1" maxLength:"50"`
+	Name        maybe[string]     `json:"name,omitempty" nullable:"false" pattern:"^\\s*[A-Za-z0-9][A-Za-z0-9_-]*\\s*$" patternDescription:"letters, digits, - and _, beginning with a letter or a digit" maxLength:"50"`
 	DisplayName maybe[string]     `json:"display_name,omitempty" maxLength:"255"`
 	Branding    maybe[freeObject] `json:"branding,omitempty" doc:"Replaced as a whole."`
 	Metadata    maybe[freeObject] `json:"metadata,omitempty" doc:"Replaced as a whole."`

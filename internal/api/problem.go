@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -95,14 +96,11 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, db.ErrNotFound), errors.Is(err, listener.ErrNoDelivery):
 		return notFound("There is nothing of that id.")
 	case errors.Is(err, db.ErrChanged):
-		return conflict("It was changed while the webhooks were asked. Try again.")
+		return conflict("The user was changed by others while its webhooks were asked. Nothing is written: read it again, and try again.")
 	case errors.As(err, &clash):
 		return conflict(sentence(clash.Error()))
 	case errors.As(err, &invalid):
-		if invalid.Field != "" {
-			return badRequest(invalid.Field + ": " + strings.TrimSuffix(invalid.Reason, ".") + ".")
-		}
-		return badRequest(sentence(invalid.Error()))
+		return badRequest(everyField(invalid))
 	case errors.As(err, &wrong):
 		return badRequest(wrong.Error() + ".")
 	case errors.As(err, &later):
@@ -119,6 +117,20 @@ func problemOf(err error) *Problem {
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The server stops. Try again.")
 	}
 	return internalError(err)
+}
+
+// everyField lists what is wrong, as complaints does where the schema finds it.
+func everyField(invalid *db.Invalid) string {
+	list := make([]string, len(invalid.Fields))
+	for i, f := range invalid.Fields {
+		name := f.Name
+		if name == "" {
+			name = invalid.Entity
+		}
+		list[i] = name + ": " + strings.TrimSuffix(f.Reason, ".")
+	}
+	slices.Sort(list)
+	return strings.Join(list, "; ") + "."
 }
 
 // sentence makes an error's text one.

@@ -18,7 +18,8 @@ type resource[Row, Shown any] struct {
 	plural string // "roles": what a list with totals calls it, and the last part of its scopes
 	path   string // "/roles"
 	tag    string
-	key    string // the column that tells one from another within the tenant: checkpoints go by it
+	reads  []string // scopes that let read as well
+	key    string   // the column that tells one from another within the tenant: checkpoints go by it
 	filter []string
 	sort   []string
 
@@ -61,13 +62,13 @@ func plainly[Row, Shown any](show func(*Row) Shown) func(context.Context, *calle
 // addReads adds the list and the read of one. The list's input has what all lists have, and filters of its own.
 func addReads[Row, Shown, In any, P listInput[In]](r *resource[Row, Shown]) {
 	add(r.s, operation{
-		id: "list-" + strings.ReplaceAll(r.plural, "_", "-"), method: http.MethodGet, path: r.path, scope: r.scope("read"), tag: r.tag, summary: "List " + r.plural,
+		id: "list-" + strings.ReplaceAll(r.plural, "_", "-"), method: http.MethodGet, path: r.path, scope: r.scope("read"), also: r.reads, tag: r.tag, summary: "List " + r.named(r.plural),
 		answer: r.s.listOf(typeOf[Shown](), r.plural),
 	}, func(ctx context.Context, c *caller, in *In) (*listOutput, error) {
 		return r.page(ctx, c, P(in).listing(), P(in).filters())
 	})
 	add(r.s, operation{
-		id: "get-" + r.name, method: http.MethodGet, path: r.path + "/{id}", scope: r.scope("read"), tag: r.tag, summary: "Get one of the " + r.plural,
+		id: "get-" + r.name, method: http.MethodGet, path: r.path + "/{id}", scope: r.scope("read"), also: r.reads, tag: r.tag, summary: "Get " + r.a(),
 		answer: r.s.oneOf(typeOf[Shown]()),
 	}, func(ctx context.Context, c *caller, in *selected) (*listOutput, error) {
 		row, err := r.get(ctx, c, in.ID)
@@ -88,7 +89,7 @@ func addReads[Row, Shown, In any, P listInput[In]](r *resource[Row, Shown]) {
 
 func addCreate[Row, Shown, Body any](r *resource[Row, Shown], about string, create func(ctx context.Context, c *caller, body *Body) (Row, error)) {
 	add(r.s, operation{
-		id: "create-" + r.name, method: http.MethodPost, path: r.path, scope: r.scope("create"), tag: r.tag, summary: "Create one of the " + r.plural,
+		id: "create-" + r.name, method: http.MethodPost, path: r.path, scope: r.scope("create"), tag: r.tag, summary: "Create " + r.a(),
 		status: http.StatusCreated, errors: []int{http.StatusConflict}, change: true, about: about,
 	}, func(ctx context.Context, c *caller, in *created[Body]) (*shown[Shown], error) {
 		row, err := create(ctx, c, &in.Body)
@@ -102,7 +103,7 @@ func addCreate[Row, Shown, Body any](r *resource[Row, Shown], about string, crea
 
 func addUpdate[Row, Shown, Body any](r *resource[Row, Shown], about string, update func(ctx context.Context, c *caller, id string, body *Body) (Row, error)) {
 	add(r.s, operation{
-		id: "update-" + r.name, method: http.MethodPatch, path: r.path + "/{id}", scope: r.scope("update"), tag: r.tag, summary: "Change one of the " + r.plural,
+		id: "update-" + r.name, method: http.MethodPatch, path: r.path + "/{id}", scope: r.scope("update"), tag: r.tag, summary: "Change " + r.a(),
 		errors: []int{http.StatusConflict}, change: true, about: "What is absent stays, null clears. " + about,
 	}, func(ctx context.Context, c *caller, in *changed[Body]) (*shown[Shown], error) {
 		row, err := update(ctx, c, in.ID, &in.Body)
@@ -116,11 +117,24 @@ func addUpdate[Row, Shown, Body any](r *resource[Row, Shown], about string, upda
 
 func addDelete[Row, Shown any](r *resource[Row, Shown], about string, remove func(ctx context.Context, c *caller, id string) error) {
 	add(r.s, operation{
-		id: "delete-" + r.name, method: http.MethodDelete, path: r.path + "/{id}", scope: r.scope("delete"), tag: r.tag, summary: "Delete one of the " + r.plural,
+		id: "delete-" + r.name, method: http.MethodDelete, path: r.path + "/{id}", scope: r.scope("delete"), tag: r.tag, summary: "Delete " + r.a(),
 		status: http.StatusNoContent, change: true, about: about,
 	}, func(ctx context.Context, c *caller, in *one) (*nothing, error) {
 		return &nothing{}, remove(ctx, c, in.ID)
 	})
+}
+
+// named is a name as people read it.
+func (r *resource[Row, Shown]) named(name string) string {
+	return strings.NewReplacer("_", " ", "-", " ").Replace(name)
+}
+
+// a is one of them: a role, an organization.
+func (r *resource[Row, Shown]) a() string {
+	if strings.HasPrefix(r.name, "o") {
+		return "an " + r.named(r.name)
+	}
+	return "a " + r.named(r.name)
 }
 
 func (r *resource[Row, Shown]) scope(verb string) string { return verb + ":" + scopeName(r.plural) }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/latchkey-dev/latchkey/db"
 )
 
@@ -42,7 +44,7 @@ func resourceServerJSON(r *db.ResourceServer) resourceServer {
 }
 
 type newResourceServer struct {
-	Identifier          string     `json:"identifier" minLength:"1" maxLength:"600"`
+	Identifier          string     `json:"identifier" pattern:"\\S" patternDescription:"more than spaces" maxLength:"600"`
 	Name                string     `json:"name,omitempty" maxLength:"200"`
 	Scopes              []scope    `json:"scopes,omitempty" maxItems:"1000"`
 	SigningAlg          string     `json:"signing_alg,omitempty" enum:"RS256,EdDSA"`
@@ -91,13 +93,7 @@ func (s *server) addResourceServers() {
 	addReads[db.ResourceServer, resourceServer, resourceServersInput](r)
 	addCreate(r, "Each of its scopes is a permission, too.", s.createResourceServer)
 	addUpdate(r, "Its identifier stays.", s.updateResourceServer)
-	addDelete(r, "Its permissions go with it.", func(ctx context.Context, c *caller, id string) error {
-		row, err := s.getResourceServer(ctx, c, id)
-		if err != nil {
-			return err
-		}
-		return servers.Delete(ctx, c.tenant, row.ID)
-	})
+	addDelete(r, "Its permissions go with it, and the grants of clients for it.", s.deleteResourceServer)
 }
 
 // getResourceServer finds one by its id, or by its identifier.
@@ -111,6 +107,14 @@ func (s *server) getResourceServer(ctx context.Context, c *caller, id string) (d
 		return row, errors.Join(listed, err)
 	}
 	return page.Rows[0], nil
+}
+
+func (s *server) deleteResourceServer(ctx context.Context, c *caller, id string) error {
+	row, err := s.getResourceServer(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	return s.cfg.Store.ResourceServers.Delete(ctx, c.tenant, row.ID)
 }
 
 func (s *server) createResourceServer(ctx context.Context, c *caller, b *newResourceServer) (row db.ResourceServer, err error) {
@@ -158,14 +162,28 @@ func (s *server) updateResourceServer(ctx context.Context, c *caller, id string,
 	return row, err
 }
 
-func scopesJSON(scopes []scope) (json.RawMessage, error) {
-	seen := map[string]bool{}
-	for _, s := range scopes {
-		if seen[s.Value] {
-			return nil, badRequest(fmt.Sprintf("scopes: %q is there twice.", s.Value))
+// Resolve implements huma.Resolver: what no schema can say is told along with what it does.
+func (b *newResourceServer) Resolve(huma.Context) []error { return twice(b.Scopes) }
+
+// Resolve implements huma.Resolver.
+func (b *changedResourceServer) Resolve(huma.Context) []error {
+	scopes, _ := b.Scopes.Get()
+	return twice(scopes)
+}
+
+// twice names the scopes that are there more than once.
+func twice(scopes []scope) (wrong []error) {
+	seen := map[string]int{}
+	for i := range scopes {
+		value := scopes[i].Value
+		if seen[value]++; seen[value] == 2 {
+			wrong = append(wrong, &huma.ErrorDetail{Location: "body.scopes", Message: fmt.Sprintf("%q is there twice", value)})
 		}
-		seen[s.Value] = true
 	}
+	return wrong
+}
+
+func scopesJSON(scopes []scope) (json.RawMessage, error) {
 	if scopes == nil {
 		scopes = []scope{}
 	}

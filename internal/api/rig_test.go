@@ -44,10 +44,16 @@ func newRig(t *testing.T) *rig {
 // newRigOn is a rig whose store has before-hooks, and whose configuration is another.
 func newRigOn(t *testing.T, reg *db.Hooks, changes ...func(*api.Config)) *rig {
 	t.Helper()
+	return newRigAsking(t, reg, nil, changes...)
+}
+
+// newRigAsking is a rig whose store asks, too.
+func newRigAsking(t *testing.T, reg *db.Hooks, asker db.Asker, changes ...func(*api.Config)) *rig {
+	t.Helper()
 	d := pgtest.New(t)
 	r := &rig{t: t, pool: d.Pool(t), url: d.URL}
 	var err error
-	r.store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL, Hooks: reg})
+	r.store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL, Hooks: reg, Asker: asker})
 	r.ok(err)
 	t.Cleanup(r.store.Close)
 	r.exec(`insert into auth.tenants (id) values ('acme'), ('globex')`)

@@ -24,13 +24,13 @@ func roleJSON(r *db.Role) role {
 }
 
 type newRole struct {
-	Name        string     `json:"name" minLength:"1" maxLength:"280"`
+	Name        string     `json:"name" pattern:"\\S" patternDescription:"more than spaces" maxLength:"280"`
 	Description string     `json:"description,omitempty" maxLength:"1000"`
 	Metadata    freeObject `json:"metadata,omitempty"`
 }
 
 type changedRole struct {
-	Name        maybe[string]     `json:"name,omitempty" minLength:"1" maxLength:"280"`
+	Name        maybe[string]     `json:"name,omitempty" nullable:"false" pattern:"\\S" patternDescription:"more than spaces" maxLength:"280"`
 	Description maybe[string]     `json:"description,omitempty" maxLength:"1000"`
 	Metadata    maybe[freeObject] `json:"metadata,omitempty" doc:"Replaced as a whole."`
 }

@@ -121,7 +121,9 @@ func (r *rig) play(method string, op *described, s scenario) {
 	r.clock.back = time.Hour
 	expired := r.token("acme/" + scope)
 	r.clock.back = 0
-	others := strings.Join(slices.DeleteFunc(strings.Split(r.everything(), "+"), func(other string) bool { return other == scope }), "+")
+	others := strings.Join(slices.DeleteFunc(strings.Split(r.everything(), "+"), func(other string) bool {
+		return slices.ContainsFunc(op.Security, func(needs map[string][]string) bool { return needs["bearer"][0] == other })
+	}), "+")
 
 	before := one[string](r, state)
 	r.call("", method, path, s.body).want(t, 401, "no_token")

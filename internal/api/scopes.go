@@ -6,7 +6,7 @@ import "slices"
 func Scopes() []string {
 	scopes := []string{
 		"read:hooks", "create:hooks", "update:hooks", "delete:hooks", "read:events", "read:logs", "read:tenant_settings", "update:tenant_settings",
-		"read:signing_keys", "create:signing_keys", "update:signing_keys", "read:stats", "update:client_keys", "create:user_tickets",
+		"read:signing_keys", "create:signing_keys", "update:signing_keys", "read:stats", "read:client_keys", "update:client_keys", "read:role_members", "create:role_members", "delete:role_members", "create:user_tickets",
 		"read:organization_members", "create:organization_members", "delete:organization_members",
 		"read:organization_member_roles", "create:organization_member_roles", "delete:organization_member_roles",
 		"read:organization_connections", "create:organization_connections", "update:organization_connections", "delete:organization_connections",

@@ -23,9 +23,10 @@ func (s *server) addUserRoles() {
 	addMemberList(theirs, "list-user-roles", "read:users", "List the roles of a user", s.hasUser,
 		func(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.Role], error) {
 			return links.Roles(ctx, c.tenant, id, o)
-		})
+		}, "read:roles", "read:role_members")
 	addMembers(s, members[roleIDs]{
 		path: theirs.path, scope: "update:users", tag: tagUsers, id: "user-roles", what: "roles of a user", status: http.StatusNoContent,
+		alsoAdds: "create:role_members", alsoRemoves: "delete:role_members",
 		add: func(ctx context.Context, c *caller, id string, b *roleIDs) error {
 			_, err := links.Assign(ctx, c.tenant, id, b.Roles...)
 			return err
@@ -40,9 +41,9 @@ func (s *server) addUserRoles() {
 	addMemberList(its, "list-role-users", "read:roles", "List the users who have a role", s.hasRole,
 		func(ctx context.Context, c *caller, id string, o db.ListOptions) (db.Page[db.User], error) {
 			return links.Users(ctx, c.tenant, id, o)
-		})
+		}, "read:users", "read:role_members")
 	add(s, operation{
-		id: "add-role-users", method: http.MethodPost, path: its.path, scope: "update:roles", tag: tagRoles, summary: "Give a role to users", status: http.StatusOK, change: true,
+		id: "add-role-users", method: http.MethodPost, path: its.path, scope: "update:roles", also: []string{"create:role_members"}, tag: tagRoles, summary: "Give a role to users", status: http.StatusOK, change: true,
 		about: "All of them, or none.",
 	}, func(ctx context.Context, c *caller, in *changed[userIDs]) (*nothing, error) {
 		return &nothing{}, s.giveRole(ctx, c, in.ID, in.Body.Users)

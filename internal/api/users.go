@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,13 +40,11 @@ func (s *server) users() *resource[db.User, user] {
 }
 
 func (s *server) addUsers() {
-	users, r := s.cfg.Store.Users, s.users()
+	r := s.users()
 	addReads[db.User, user, usersInput](r)
 	addCreate(r, "A password is kept as its Argon2id hash.", s.createUser)
 	addUpdate(r, "user_metadata and app_metadata are merged at the first level.", s.updateUser)
-	addDelete(r, "Linked identities go with it.", func(ctx context.Context, c *caller, id string) error {
-		return users.Delete(ctx, c.tenant, id)
-	})
+	addDelete(r, "Linked identities go with it.", s.deleteUser)
 	add(s, operation{
 		id: "list-users-by-email", method: http.MethodGet, path: "/users-by-email", scope: "read:users", tag: tagUsers, summary: "List the users who have an e-mail address",
 		answer: s.listOf(typeOf[user](), r.plural),
@@ -115,63 +112,45 @@ func (s *server) showUsers(ctx context.Context, c *caller, rows []db.User) ([]us
 	return list, nil
 }
 
-func (s *server) createUser(ctx context.Context, c *caller, b *newUser) (db.User, error) {
-	in, users := b.row(), s.cfg.Store.Users
+func (s *server) createUser(ctx context.Context, c *caller, b *newUser) (u db.User, err error) {
+	in := b.row()
 	if err := s.inConnection(ctx, c, &in); err != nil {
-		return db.User{}, err
-	}
-	if b.Password == nil {
-		return users.Create(ctx, c.tenant, in)
-	}
-	u, err := s.withPassword(ctx, *b.Password, func(tx *db.Tx) (db.User, error) { return tx.Users.Create(ctx, c.tenant, in) })
-	if !errors.Is(err, db.ErrNotAsked) {
 		return u, err
 	}
-	permit, err := users.AskCreate(ctx, c.tenant, in)
-	if err != nil {
+	if in.PasswordHash, err = hashOf(b.Password); err != nil {
 		return u, err
 	}
-	return s.withPassword(ctx, *b.Password, func(tx *db.Tx) (db.User, error) { return tx.Users.CreateAsked(ctx, permit) })
+	return s.cfg.Store.Users.Create(ctx, c.tenant, in)
 }
 
 func (s *server) updateUser(ctx context.Context, c *caller, id string, b *changedUser) (db.User, error) {
-	in, users := b.row(), s.cfg.Store.Users
-	if b.Connection != "" {
-		u, err := s.getUser(ctx, c, id)
-		if err != nil {
-			return u, err
-		}
-		if u.Connection != b.Connection {
-			return u, badRequest("connection: a user stays in its connection, which is " + u.Connection + ".")
-		}
-	}
-	if b.Password == nil {
-		return users.Update(ctx, c.tenant, id, in)
-	}
-	u, err := s.withPassword(ctx, *b.Password, func(tx *db.Tx) (db.User, error) { return tx.Users.Update(ctx, c.tenant, id, in) })
-	if !errors.Is(err, db.ErrNotAsked) {
-		return u, err
-	}
-	permit, err := users.AskUpdate(ctx, c.tenant, id, in)
+	u, err := s.getUser(ctx, c, id)
 	if err != nil {
 		return u, err
 	}
-	return s.withPassword(ctx, *b.Password, func(tx *db.Tx) (db.User, error) { return tx.Users.UpdateAsked(ctx, permit) })
+	if b.Connection != "" && u.Connection != b.Connection {
+		return u, badRequest("connection: a user stays in its connection, which is " + u.Connection + ".")
+	}
+	in := b.row()
+	if in.PasswordHash, err = hashOf(b.Password); err != nil {
+		return u, err
+	}
+	return s.cfg.Store.Users.Update(ctx, c.tenant, id, in)
 }
 
-// withPassword makes a write and sets the password with it, or neither. It is hashed before the transaction begins: that takes a while.
-func (s *server) withPassword(ctx context.Context, password string, write func(*db.Tx) (db.User, error)) (u db.User, err error) {
-	hash, err := argon2id.CreateHash(password, argon2id.DefaultParams)
-	if err != nil {
-		return u, err
+func (s *server) deleteUser(ctx context.Context, c *caller, id string) error {
+	if err := s.hasUser(ctx, c, id); err != nil {
+		return err
 	}
-	err = s.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
-		if u, err = write(tx); err != nil {
-			return err
-		}
-		return tx.Users.SetPassword(ctx, u.TenantID, u.UserID, hash)
-	})
-	return u, err
+	return s.cfg.Store.Users.Delete(ctx, c.tenant, id)
+}
+
+// hashOf is a password's hash. It takes a while, so no transaction waits for it.
+func hashOf(password *string) (string, error) {
+	if password == nil {
+		return "", nil
+	}
+	return argon2id.CreateHash(*password, argon2id.DefaultParams)
 }
 
 // inConnection gives a new user the provider that its connection's strategy is. The default connection needn't be there.

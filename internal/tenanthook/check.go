@@ -2,6 +2,7 @@ package tenanthook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,24 +29,45 @@ func (e *Invalid) Unwrap() error { return e.cause }
 
 func invalid(problems ...string) error { return &Invalid{Problems: problems} }
 
-// Check says what is wrong with a hook as it would be stored. tables are the hooked ones, of which there may be triggers. Errors: [Invalid].
+// every makes one [Invalid] of all that was found.
+func every(found ...error) error {
+	var all Invalid
+	for _, err := range found {
+		var wrong *Invalid
+		switch {
+		case err == nil:
+		case !errors.As(err, &wrong):
+			return err
+		default:
+			all.Problems = append(all.Problems, wrong.Problems...)
+			all.cause = errors.Join(all.cause, wrong.cause)
+		}
+	}
+	if len(all.Problems) == 0 {
+		return nil
+	}
+	return &all
+}
+
+// Check says what is wrong with a hook as it would be stored, all of it. tables are the hooked ones, of which there may be triggers.
+// Errors: [Invalid].
 func Check(h *db.TenantHook, tables []string) error {
 	kind := Kind(h)
+	var wrong []string
 	switch {
 	case kind == "":
-		return invalid("url, form_id, page_id: exactly one of them has to be there")
+		wrong = append(wrong, "url, form_id, page_id: exactly one of them has to be there")
 	case kind == "webhook":
 		if _, err := webhook.ParseTrigger(h.TriggerID, tables); err != nil {
 			why := plain(err)
 			if !strings.HasSuffix(why, "?") {
 				why += "."
 			}
-			return invalid(fmt.Sprintf("trigger_id: %s A webhook takes %s", why, strings.Join(webhook.TriggerIDs(tables), ", ")))
+			wrong = append(wrong, fmt.Sprintf("trigger_id: %s A webhook takes %s", why, strings.Join(webhook.TriggerIDs(tables), ", ")))
 		}
 	case !slices.Contains(formTriggers(), h.TriggerID):
-		return invalid(fmt.Sprintf("trigger_id: a %s takes %s, not %q", kind, strings.Join(formTriggers(), ", "), h.TriggerID))
+		wrong = append(wrong, fmt.Sprintf("trigger_id: a %s takes %s, not %q", kind, strings.Join(formTriggers(), ", "), h.TriggerID))
 	}
-	var wrong []string
 	for _, field := range []struct {
 		name, kind string
 		given      bool
@@ -56,7 +78,7 @@ func Check(h *db.TenantHook, tables []string) error {
 		{"timeout_ms", "webhook", h.TimeoutMS != nil},
 		{"rate_limit", "webhook", h.RateLimit != nil},
 	} {
-		if field.given && field.kind != kind {
+		if field.given && kind != "" && field.kind != kind {
 			wrong = append(wrong, fmt.Sprintf("%s: a %s has none", field.name, kind))
 		}
 	}

@@ -30,23 +30,17 @@ func (m *Maker) Create(ctx context.Context, tenant string, in db.CreateTenantHoo
 		TriggerID: in.TriggerID, URL: in.URL, FormID: in.FormID, PageID: in.PageID, PermissionRequired: in.PermissionRequired,
 		WhenChanged: in.WhenChanged, OnError: in.OnError, TimeoutMS: in.TimeoutMS, RateLimit: in.RateLimit,
 	}
-	if err := Check(&row, m.Tables); err != nil {
-		return row, nil, err
-	}
-	if in.URL == nil && (len(headers) > 0 || chosen != nil) {
-		return row, nil, invalid("headers, secret: only a webhook has them")
-	}
-	if err := CheckHeaders(headers); err != nil {
-		return row, nil, err
-	}
-	secret, err := ChosenSecret(chosen)
+	secret, wrong := ChosenSecret(chosen)
+	err := every(Check(&row, m.Tables), onlyWebhooks(in.URL, headers, chosen), CheckHeaders(headers), wrong, CheckURL(ctx, m.Guard, in.URL))
 	if err != nil {
 		return row, nil, err
 	}
-	if err := CheckURL(ctx, m.Guard, in.URL); err != nil {
-		return row, nil, err
-	}
 	err = m.Store.InTx(ctx, func(tx *db.Tx) (err error) {
+		if in.FormID != nil {
+			if err := m.checkForm(ctx, tx, tenant, *in.FormID); err != nil {
+				return err
+			}
+		}
 		if row, err = tx.TenantHooks.Create(ctx, tenant, in); err != nil || row.URL == nil {
 			return err
 		}
@@ -59,6 +53,14 @@ func (m *Maker) Create(ctx context.Context, tenant string, in db.CreateTenantHoo
 		return row, nil, err
 	}
 	return row, &secret, nil
+}
+
+// onlyWebhooks says what a form and a page don't have. Errors: [Invalid].
+func onlyWebhooks(url *string, headers map[string]string, secret *string) error {
+	if url != nil || len(headers) == 0 && secret == nil {
+		return nil
+	}
+	return invalid("headers, secret: only a webhook has them")
 }
 
 // ChosenSecret is the caller's, or a new one. Errors: [Invalid].

@@ -3,6 +3,7 @@
 //
 //	check.go        what is wrong with one
 //	create.go       one is made, with its secrets, sealed
+//	update.go       one is changed
 //	act.go          pause and enable, send again, try again
 //	delivery_id.go  the ids of deliveries
 package tenanthook

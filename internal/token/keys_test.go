@@ -153,28 +153,6 @@ func TestPrivatePartsAreSealed(t *testing.T) {
 	}
 }
 
-func TestReseal(t *testing.T) {
-	t.Parallel()
-	e := newEnv(t)
-	raw := e.mint(t, e.open(t))
-	newer := seal.New()
-	cfg := e.config(t)
-	cfg.Keys = keys(t, newer+","+e.secret)
-	both, err := token.Open(t.Context(), cfg)
-	ok(t, err)
-	for _, want := range []int{2, 0} {
-		if n, err := both.Reseal(t.Context()); err != nil || n != want {
-			t.Errorf("sealed %d again, %v; want %d", n, err, want)
-		}
-	}
-	cfg.Keys = keys(t, newer)
-	after, err := token.Open(t.Context(), cfg)
-	ok(t, err)
-	if _, err := after.Verify(t.Context(), raw, audience); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)

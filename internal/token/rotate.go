@@ -94,39 +94,3 @@ func (i *Issuer) Revoke(ctx context.Context, kid string) error {
 	}
 	return nil
 }
-
-// Reseal seals the private parts with the server's first key where another one has, and says how many.
-func (i *Issuer) Reseal(ctx context.Context) (int, error) {
-	n := 0
-	err := i.alone(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select kid, sealed from auth.signing_keys where sealed is not null`)
-		if err != nil {
-			return err
-		}
-		again := map[string][]byte{}
-		var kid string
-		var sealed []byte
-		_, err = pgx.ForEachRow(rows, []any{&kid, &sealed}, func() error {
-			if i.cfg.Keys.Current(sealed) {
-				return nil
-			}
-			plain, err := i.cfg.Keys.Open(sealed, sealedName(kid))
-			again[kid] = i.cfg.Keys.Seal(plain, sealedName(kid))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for kid, sealed := range again {
-			if _, err := tx.Exec(ctx, `update auth.signing_keys set sealed = $2 where kid = $1`, kid, sealed); err != nil {
-				return err
-			}
-		}
-		n = len(again)
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("token: seal signing keys again: %w", err)
-	}
-	return n, nil
-}

@@ -16,6 +16,7 @@ const (
 // long.
 // It stands under its endpoint's lock.
 type breaker struct {
+	maxPause time.Duration
 	failures int           // while it was down
 	refusals int           // of any kind
 	refused  bool          // it opened because of these
@@ -46,7 +47,7 @@ func (b *breaker) record(began, now time.Time, probe bool, v Verdict) {
 	switch {
 	case began.Before(b.changed), b.pause > 0 && !probe: // sent before it opened, or before it closed again
 	case b.pause > 0 && (v.Down || refuses && b.refused):
-		b.open(now, min(2*b.pause, maxBreakerPause))
+		b.open(now, min(2*b.pause, b.maxPause))
 	default:
 		if b.pause > 0 {
 			b.pause, b.refused, b.changed = 0, false, now

@@ -11,7 +11,7 @@
 //	sign.go      Standard Webhooks signatures, with several secrets while one is being replaced
 //	header.go    the headers that a hook may add
 //	dial.go      the dial guard: which addresses may be dialled, looked at when they are; url.go looks at a URL beforehand
-//	send.go      one request and its answer; answer.go is what is kept of it
+//	send.go      one request and its answer; answer.go is what is kept of it, logdetails.go what the tenant's log says
 //	outcome.go   what an answer means for a delivery; retryafter.go reads the header
 //	schedule.go  when to try again, and when never again
 //	endpoint.go  whether an endpoint takes a request now: its breaker (breaker.go), its throttle (throttle.go)

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"strings"
@@ -11,6 +12,11 @@ import (
 // Endpoints says when a request may go. It remembers only endpoints in trouble: one that answers as it should costs nothing.
 // It is safe for concurrent use; the zero value is ready. It lives in memory: a new process asks the endpoints anew.
 type Endpoints struct {
+	// MaxPause is how long a breaker pauses at most between two probes. Default 5 min. Set it before use.
+	MaxPause time.Duration
+	// Now is the clock. Default time.Now. Set it before use.
+	Now func() time.Time
+
 	mu      sync.Mutex
 	trouble map[string]*endpoint
 }
@@ -36,7 +42,7 @@ type Pass struct {
 // another's, who may have been asked by it for less. If wait is above 0 it may not: ask again then. No turn is reserved in
 // between, and waiting is no attempt.
 func (e *Endpoints) Enter(tenantID, rawURL string, limit *Limit) (pass Pass, wait time.Duration) {
-	now := time.Now()
+	now := e.now()
 	key := endpointKey(tenantID, rawURL)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -63,7 +69,7 @@ func (p Pass) Done(v Verdict) {
 	if p.of == nil {
 		return
 	}
-	now := time.Now()
+	now := p.of.now()
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
 	at := p.of.trouble[p.key]
@@ -71,7 +77,7 @@ func (p Pass) Done(v Verdict) {
 		if v.Outcome != Retry {
 			return
 		}
-		at = &endpoint{}
+		at = &endpoint{breaker: breaker{maxPause: cmp.Or(p.of.MaxPause, maxBreakerPause)}}
 	}
 	at.breaker.record(p.began, now, p.probe, v)
 	at.throttle.record(p.began, now, v)
@@ -86,8 +92,15 @@ func (p Pass) Cancel() {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
 	if at := p.of.trouble[p.key]; at != nil {
-		at.breaker.cancel(time.Now())
+		at.breaker.cancel(p.of.now())
 	}
+}
+
+func (e *Endpoints) now() time.Time {
+	if e.Now != nil {
+		return e.Now()
+	}
+	return time.Now()
 }
 
 func (e *Endpoints) keep(key string, at *endpoint, now time.Time) {
@@ -117,7 +130,7 @@ type State struct {
 
 // State looks at an endpoint and changes nothing.
 func (e *Endpoints) State(tenantID, rawURL string) State {
-	now := time.Now()
+	now := e.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at := e.trouble[endpointKey(tenantID, rawURL)]

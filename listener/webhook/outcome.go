@@ -53,3 +53,12 @@ func Judge(a *Answer, now time.Time) Verdict {
 	}
 	return v
 }
+
+// JudgeAsked says what the answer to a question means for its endpoint. A question waits for nothing, so all that counts is whether
+// asking costs the writer time for nothing: an endpoint that refuses, asks for less, or answers nonsense, does so at once.
+func JudgeAsked(a *Answer) Verdict {
+	if a.Err != nil || a.Code >= 500 {
+		return Verdict{Down: true}
+	}
+	return Verdict{Outcome: Delivered}
+}

@@ -31,29 +31,42 @@ const (
 	setTable   = "auth.role_permissions"
 )
 
-// ParseTrigger reads a trigger's id. tables are the hooked ones, schema.table: the error for a trigger that there isn't names
-// the one that is most like it.
+// Triggers are all that there are. It is safe for concurrent use.
 //
 // There are the synchronous ones (pre-user-registration, ...), those of users and logins (post-user-registration,
 // post-user-login, after_register, after_login, ...), <entity>.<what happened> for every table (role.created, role.updated,
 // role.deleted; role_permission.assigned and removed; billing.invoices.created for a service's own), <entity>.* and *. No
 // trigger is for TRUNCATE, which belongs to no tenant.
-func ParseTrigger(id string, tables []string) (Trigger, error) {
-	all := triggers(tables)
-	if i := slices.IndexFunc(all, func(t Trigger) bool { return t.id == id }); i >= 0 {
-		return all[i], nil
-	}
-	return Trigger{}, fmt.Errorf("webhook: there is no trigger %q%s", id, nearest.Hint(id, TriggerIDs(tables)))
+type Triggers struct {
+	ids  []string
+	byID map[string]Trigger
 }
 
-// TriggerIDs lists the ids of all triggers.
-func TriggerIDs(tables []string) []string {
-	var ids []string
+// NewTriggers lists the triggers for the hooked tables, schema.table. Whoever reads many keeps it.
+func NewTriggers(tables []string) Triggers {
+	all := Triggers{byID: map[string]Trigger{}}
 	for _, t := range triggers(tables) {
-		ids = append(ids, t.id)
+		if _, has := all.byID[t.id]; !has { // the first of a name counts
+			all.byID[t.id] = t
+		}
+		all.ids = append(all.ids, t.id)
 	}
-	return ids
+	return all
 }
+
+// Parse reads a trigger's id. The error for a trigger that there isn't names the one that is most like it.
+func (a Triggers) Parse(id string) (Trigger, error) {
+	if t, has := a.byID[id]; has {
+		return t, nil
+	}
+	return Trigger{}, fmt.Errorf("webhook: there is no trigger %q%s", id, nearest.Hint(id, a.ids))
+}
+
+// ParseTrigger reads one trigger's id, as [Triggers.Parse] does.
+func ParseTrigger(id string, tables []string) (Trigger, error) { return NewTriggers(tables).Parse(id) }
+
+// TriggerIDs lists the ids of all triggers.
+func TriggerIDs(tables []string) []string { return NewTriggers(tables).ids }
 
 func triggers(tables []string) []Trigger {
 	all := []Trigger{

@@ -9,7 +9,7 @@ returning *;
 -- The oldest that waits, or whose worker is gone. Times are the database's: workers' clocks differ.
 -- name: ClaimJob :one
 update auth.jobs as j
-   set status = 'processing', claims = j.claims + 1, leased_until = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8),
+   set status = 'processing', claims = j.claims + 1, fruitless = j.fruitless + 1, leased_until = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8),
        started_at = coalesce(j.started_at, now())
  where (j.tenant_id, j.id) = (
     select o.tenant_id, o.id from auth.jobs o
@@ -20,6 +20,7 @@ returning *;
 -- name: ProgressJob :one
 update auth.jobs
    set percentage = $4, processed = $5, inserted = $6, updated = $7, failed = $8,
+       reached = greatest(reached, $5), fruitless = case when $5 > reached then 0 else fruitless end,
        leased_until = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8)
  where tenant_id = $1 and id = $2 and claims = $3 and status = 'processing'
 returning *;

@@ -14,6 +14,3 @@ returning *;
 
 -- name: UseLoginCode :execrows
 delete from auth.login_codes where tenant_id = $1 and connection = $2 and address = $3 and id = $4;
-
--- name: PruneLoginCodes :execrows
-delete from auth.login_codes where ctid in (select c.ctid from auth.login_codes c where c.expires_at <= $1 limit $2);

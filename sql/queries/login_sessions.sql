@@ -31,6 +31,3 @@ select * from auth.login_sessions where tenant_id = $1 and code_hash = $2;
 -- name: EndLoginSessionsOf :exec
 update auth.login_sessions set expires_at = sqlc.arg(at)::timestamptz, code_expires_at = case when code_expires_at is not null then sqlc.arg(at) end
  where tenant_id = $1 and user_id = sqlc.arg(user_id)::text and code_used_at is null and expires_at > sqlc.arg(at) and session_id is distinct from sqlc.arg(but)::text;
-
--- name: PruneLoginSessions :execrows
-delete from auth.login_sessions where ctid in (select l.ctid from auth.login_sessions l where l.expires_at <= $1 limit $2);

@@ -22,6 +22,3 @@ update auth.refresh_tokens set revoked_at = sqlc.arg(at)::timestamptz
  where tenant_id = $1 and revoked_at is null
    and (family_id = sqlc.narg(family_id) or user_id = sqlc.narg(user_id) or session_id = sqlc.narg(session_id))
 returning family_id;
-
--- name: PruneRefreshTokens :execrows
-delete from auth.refresh_tokens where ctid in (select r.ctid from auth.refresh_tokens r where r.expires_at <= $1 limit $2);

@@ -5,6 +5,3 @@ on conflict (tenant_id, id) do update set expires_at = greatest(auth.revocations
 
 -- name: IsRevoked :one
 select exists (select from auth.revocations where tenant_id = $1 and id = any (sqlc.arg(ids)::text[]));
-
--- name: PruneRevocations :execrows
-delete from auth.revocations where ctid in (select r.ctid from auth.revocations r where r.expires_at <= $1 limit $2);

@@ -28,6 +28,3 @@ returning id;
 
 -- name: ListSessions :many
 select * from auth.sessions where tenant_id = $1 and user_id = $2 and ended_at is null and expires_at > $3 order by created_at desc;
-
--- name: PruneSessions :execrows
-delete from auth.sessions where ctid in (select s.ctid from auth.sessions s where s.expires_at <= $1 limit $2);

@@ -15,6 +15,3 @@ update auth.tickets set used_at = sqlc.arg(at)::timestamptz
 -- name: FindTicket :one
 select * from auth.tickets
  where tenant_id = $1 and type = $2 and hash = $3 and used_at is null and expires_at > $4;
-
--- name: PruneTickets :execrows
-delete from auth.tickets where expires_at <= $1;

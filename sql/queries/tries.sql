@@ -13,8 +13,5 @@ select * from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3 a
 -- name: ClearTries :exec
 delete from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3;
 
--- name: PruneTries :execrows
-delete from auth.tries where ctid in (select t.ctid from auth.tries t where t.expires_at <= $1 limit $2);
-
 -- name: TakeBackTry :exec
 update auth.tries set count = greatest(count - 1, 0) where tenant_id = $1 and kind = $2 and name_hash = $3 and expires_at > $4;

@@ -221,6 +221,8 @@ create table latchkey.deliveries (
 ) with (fillfactor = 70);
 create index deliveries_asked on latchkey.deliveries (subscription_id, seq) where asked_at is not null;
 create index deliveries_unfinished on latchkey.deliveries (subscription_id, seq) where status in ('running', 'retry', 'held', 'dead');
+-- a webhook's last success: all of its done ones have a row
+create index deliveries_done on latchkey.deliveries (subscription_id, updated_at) where status = 'done';
 
 create table latchkey.backfills (
     subscription_id bigint primary key references latchkey.subscriptions on delete cascade,

@@ -251,6 +251,7 @@ create table auth.auth_events (
     created_at timestamptz not null default now(),
     primary key (tenant_id, id)
 );
+create index auth_events_by_age on auth.auth_events (created_at);
 
 -- The tenant's log stream. Hooks write it; it is never published, or a log line would cause the next.
 create table auth.logs (
@@ -271,6 +272,7 @@ create table auth.logs (
     primary key (tenant_id, log_id)
 );
 create index logs_by_date on auth.logs (tenant_id, date desc);
+create index logs_by_age on auth.logs (date);
 
 select latchkey.watch(t::regclass)
   from unnest(array['auth.tenants', 'auth.connections', 'auth.users', 'auth.resource_servers', 'auth.permissions', 'auth.roles',

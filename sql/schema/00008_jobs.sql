@@ -22,6 +22,9 @@ create table auth.jobs (
     failed        bigint      not null default 0,
     -- how often it was claimed. Only the last claim may write, and only one whose lease has ended is claimed again
     claims        int         not null default 0,
+    -- the most that was ever processed (an export begins anew), and how often it was claimed since that grew
+    reached       bigint      not null default 0,
+    fruitless     int         not null default 0,
     leased_until  timestamptz,
     created_at    timestamptz not null default now(),
     started_at    timestamptz,
@@ -29,6 +32,7 @@ create table auth.jobs (
     primary key (tenant_id, id)
 );
 create index jobs_open on auth.jobs (created_at) where status in ('pending', 'processing');
+create index jobs_over on auth.jobs (finished_at) where finished_at is not null;
 
 -- What was uploaded, until the import is over; what an export made.
 create table auth.job_chunks (

@@ -22,6 +22,7 @@ create table auth.tickets (
     foreign key (tenant_id, user_id) references auth.users on delete cascade
 );
 create index tickets_by_user on auth.tickets (tenant_id, user_id, type);
+create index tickets_by_age on auth.tickets (expires_at);
 
 -- +goose Down
 drop table auth.tickets;

@@ -29,13 +29,13 @@ func (q *Queries) AddJobErrors(ctx context.Context, tenantID string, jobID strin
 
 const claimJob = `-- name: ClaimJob :one
 update auth.jobs as j
-   set status = 'processing', claims = j.claims + 1, leased_until = now() + make_interval(secs => $1::float8),
+   set status = 'processing', claims = j.claims + 1, fruitless = j.fruitless + 1, leased_until = now() + make_interval(secs => $1::float8),
        started_at = coalesce(j.started_at, now())
  where (j.tenant_id, j.id) = (
     select o.tenant_id, o.id from auth.jobs o
      where o.status = 'pending' or o.status = 'processing' and o.leased_until <= now()
      order by o.created_at for update skip locked limit 1)
-returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, leased_until, created_at, started_at, finished_at
+returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, reached, fruitless, leased_until, created_at, started_at, finished_at
 `
 
 // The oldest that waits, or whose worker is gone. Times are the database's: workers' clocks differ.
@@ -58,6 +58,8 @@ func (q *Queries) ClaimJob(ctx context.Context, leaseSeconds float64) (AuthJob, 
 		&i.Updated,
 		&i.Failed,
 		&i.Claims,
+		&i.Reached,
+		&i.Fruitless,
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.StartedAt,
@@ -92,7 +94,7 @@ update auth.jobs
    set status = $5::text, status_reason = $4, leased_until = null, finished_at = now(),
        percentage = case when $5::text = 'completed' then 100 else percentage end
  where tenant_id = $1 and id = $2 and claims = $3 and status = 'processing'
-returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, leased_until, created_at, started_at, finished_at
+returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, reached, fruitless, leased_until, created_at, started_at, finished_at
 `
 
 type FinishJobParams struct {
@@ -128,6 +130,8 @@ func (q *Queries) FinishJob(ctx context.Context, arg FinishJobParams) (AuthJob, 
 		&i.Updated,
 		&i.Failed,
 		&i.Claims,
+		&i.Reached,
+		&i.Fruitless,
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.StartedAt,
@@ -137,7 +141,7 @@ func (q *Queries) FinishJob(ctx context.Context, arg FinishJobParams) (AuthJob, 
 }
 
 const getJob = `-- name: GetJob :one
-select tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, leased_until, created_at, started_at, finished_at from auth.jobs where tenant_id = $1 and id = $2
+select tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, reached, fruitless, leased_until, created_at, started_at, finished_at from auth.jobs where tenant_id = $1 and id = $2
 `
 
 func (q *Queries) GetJob(ctx context.Context, tenantID string, iD string) (AuthJob, error) {
@@ -159,6 +163,8 @@ func (q *Queries) GetJob(ctx context.Context, tenantID string, iD string) (AuthJ
 		&i.Updated,
 		&i.Failed,
 		&i.Claims,
+		&i.Reached,
+		&i.Fruitless,
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.StartedAt,
@@ -181,7 +187,7 @@ func (q *Queries) GetJobChunk(ctx context.Context, tenantID string, jobID string
 const insertJob = `-- name: InsertJob :one
 insert into auth.jobs (tenant_id, id, type, connection_id, upsert, external_id, options, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
-returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, leased_until, created_at, started_at, finished_at
+returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, reached, fruitless, leased_until, created_at, started_at, finished_at
 `
 
 type InsertJobParams struct {
@@ -223,6 +229,8 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (AuthJob, 
 		&i.Updated,
 		&i.Failed,
 		&i.Claims,
+		&i.Reached,
+		&i.Fruitless,
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.StartedAt,
@@ -268,9 +276,10 @@ func (q *Queries) ListJobErrors(ctx context.Context, tenantID string, jobID stri
 const progressJob = `-- name: ProgressJob :one
 update auth.jobs
    set percentage = $4, processed = $5, inserted = $6, updated = $7, failed = $8,
+       reached = greatest(reached, $5), fruitless = case when $5 > reached then 0 else fruitless end,
        leased_until = now() + make_interval(secs => $9::float8)
  where tenant_id = $1 and id = $2 and claims = $3 and status = 'processing'
-returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, leased_until, created_at, started_at, finished_at
+returning tenant_id, id, type, status, status_reason, connection_id, upsert, external_id, options, percentage, processed, inserted, updated, failed, claims, reached, fruitless, leased_until, created_at, started_at, finished_at
 `
 
 type ProgressJobParams struct {
@@ -314,6 +323,8 @@ func (q *Queries) ProgressJob(ctx context.Context, arg ProgressJobParams) (AuthJ
 		&i.Updated,
 		&i.Failed,
 		&i.Claims,
+		&i.Reached,
+		&i.Fruitless,
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.StartedAt,

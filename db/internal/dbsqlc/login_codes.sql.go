@@ -11,18 +11,6 @@ import (
 	"time"
 )
 
-const pruneLoginCodes = `-- name: PruneLoginCodes :execrows
-delete from auth.login_codes where ctid in (select c.ctid from auth.login_codes c where c.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneLoginCodes(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneLoginCodes, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const putLoginCode = `-- name: PutLoginCode :one
 insert into auth.login_codes (tenant_id, connection, address, id, hash, client_id, request, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -291,18 +291,6 @@ func (q *Queries) MoveLoginSession(ctx context.Context, arg MoveLoginSessionPara
 	return i, err
 }
 
-const pruneLoginSessions = `-- name: PruneLoginSessions :execrows
-delete from auth.login_sessions where ctid in (select l.ctid from auth.login_sessions l where l.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneLoginSessions(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneLoginSessions, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const redeemLoginCode = `-- name: RedeemLoginCode :one
 update auth.login_sessions set code_used_at = $3::timestamptz
  where tenant_id = $1 and code_hash = $2 and code_used_at is null and code_expires_at > $3

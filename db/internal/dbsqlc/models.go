@@ -170,6 +170,8 @@ type AuthJob struct {
 	Updated      int64           `db:"updated" json:"updated"`
 	Failed       int64           `db:"failed" json:"failed"`
 	Claims       int32           `db:"claims" json:"claims"`
+	Reached      int64           `db:"reached" json:"reached"`
+	Fruitless    int32           `db:"fruitless" json:"fruitless"`
 	LeasedUntil  *time.Time      `db:"leased_until" json:"leased_until"`
 	CreatedAt    time.Time       `db:"created_at" json:"created_at"`
 	StartedAt    *time.Time      `db:"started_at" json:"started_at"`

@@ -165,18 +165,6 @@ func (q *Queries) ProlongRefreshToken(ctx context.Context, tenantID string, iD s
 	return i, err
 }
 
-const pruneRefreshTokens = `-- name: PruneRefreshTokens :execrows
-delete from auth.refresh_tokens where ctid in (select r.ctid from auth.refresh_tokens r where r.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneRefreshTokens(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneRefreshTokens, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const revokeRefreshTokens = `-- name: RevokeRefreshTokens :many
 update auth.refresh_tokens set revoked_at = $2::timestamptz
  where tenant_id = $1 and revoked_at is null

@@ -21,18 +21,6 @@ func (q *Queries) IsRevoked(ctx context.Context, tenantID string, ids []string) 
 	return exists, err
 }
 
-const pruneRevocations = `-- name: PruneRevocations :execrows
-delete from auth.revocations where ctid in (select r.ctid from auth.revocations r where r.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneRevocations(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneRevocations, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const revoke = `-- name: Revoke :exec
 insert into auth.revocations (tenant_id, id, created_at, expires_at)
 select $1, unnest($2::text[]), $3, $4

@@ -198,18 +198,6 @@ func (q *Queries) ListSessions(ctx context.Context, tenantID string, userID stri
 	return items, nil
 }
 
-const pruneSessions = `-- name: PruneSessions :execrows
-delete from auth.sessions where ctid in (select s.ctid from auth.sessions s where s.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneSessions(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneSessions, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const useSession = `-- name: UseSession :one
 update auth.sessions
    set used_at = $3::timestamptz, idle_expires_at = least($4, expires_at),

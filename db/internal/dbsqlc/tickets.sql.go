@@ -93,18 +93,6 @@ func (q *Queries) InsertTicket(ctx context.Context, arg InsertTicketParams) (Aut
 	return i, err
 }
 
-const pruneTickets = `-- name: PruneTickets :execrows
-delete from auth.tickets where expires_at <= $1
-`
-
-func (q *Queries) PruneTickets(ctx context.Context, expiresAt time.Time) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneTickets, expiresAt)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const useOtherTickets = `-- name: UseOtherTickets :exec
 update auth.tickets set used_at = $4::timestamptz
  where tenant_id = $1 and user_id = $2 and type = $3 and used_at is null

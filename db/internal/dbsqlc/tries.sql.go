@@ -80,18 +80,6 @@ func (q *Queries) GetTries(ctx context.Context, tenantID string, kind string, na
 	return i, err
 }
 
-const pruneTries = `-- name: PruneTries :execrows
-delete from auth.tries where ctid in (select t.ctid from auth.tries t where t.expires_at <= $1 limit $2)
-`
-
-func (q *Queries) PruneTries(ctx context.Context, expiresAt time.Time, limit int32) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneTries, expiresAt, limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const takeBackTry = `-- name: TakeBackTry :exec
 update auth.tries set count = greatest(count - 1, 0) where tenant_id = $1 and kind = $2 and name_hash = $3 and expires_at > $4
 `

@@ -18,12 +18,22 @@ const (
 	CodeNoAnswer = "webhook_no_answer" // it said nothing of use, and the hook's on_error is deny
 )
 
+// maxAskPause is how long an endpoint that is down gets no question at most: as long may it refuse users after it is back.
+const maxAskPause = 30 * time.Second
+
+// errBreakerOpen is the answer of one that was not asked.
+var errBreakerOpen = errors.New("not asked, because it did not answer the last questions in time")
+
 var _ db.Asker = (*Sender)(nil)
 
 // Ask implements [db.Asker]. It asks the tenant's enabled and active webhooks of a trigger, as their rows are now: those of
 // higher priority first, then the oldest. The first refusal is the answer, a hooks.Rejection; each sees the user_metadata that
 // those before it made. All together have Config.AskTimeout, or the longest timeout that one of them has for itself if that is more;
 // those whose turn comes too late have not answered, and their on_error decides.
+//
+// An endpoint that did not answer five times in a row (a timeout, no connection, a 5xx) is not asked for 5 s, then for twice as
+// long each time that one question is not answered either, 30 s at most: on_error decides at once. Rate limits are for
+// asynchronous webhooks: a question doesn't wait.
 //
 // The webhook-id is that of the question and the hook, so the same when a write has to ask again. A refusal, and an answer that
 // is none, leave a line in auth.logs, whatever on_error decides; where the line can't be written, the write doesn't happen.
@@ -74,7 +84,7 @@ func (s *Sender) askHook(ctx, within context.Context, h *Hook, q *db.Question, a
 		return webhook.Decision{}, err
 	}
 	m := Message{ID: webhook.MessageID(q.ID, h.ID), Body: body, Timeout: s.timeoutOf(h), Traceparent: q.Stamp.Traceparent}
-	a := s.Send(within, h, m)
+	a := s.sendQuestion(ctx, within, h, m)
 	if err := ctx.Err(); err != nil { // it was the writer who stopped: no answer was waited for
 		return webhook.Decision{}, err
 	}
@@ -94,6 +104,27 @@ func (s *Sender) askHook(ctx, within context.Context, h *Hook, q *db.Question, a
 	default:
 		return d, &hooks.Rejection{Hook: h.ID, Code: CodeRefused, Reason: d.Reason}
 	}
+}
+
+// sendQuestion asks, unless the endpoint is known to be down: then each writer would wait for nothing. One question in a while,
+// the probe, finds out whether it still is.
+func (s *Sender) sendQuestion(ctx, within context.Context, h *Hook, m Message) *webhook.Answer {
+	r, err := s.request(within, h, m)
+	if err != nil {
+		return &webhook.Answer{Err: err}
+	}
+	pass, wait := s.asked.Enter(h.TenantID, h.URL, nil)
+	if wait > 0 {
+		return &webhook.Answer{Err: fmt.Errorf("%w: it gets another question in %s at the latest", errBreakerOpen, wait.Round(time.Second))}
+	}
+	a := s.client.Send(within, r)
+	hurried := within.Err() != nil && a.Latency < m.Timeout/2 // by those asked before, who took the time
+	if ctx.Err() != nil || hurried && errors.Is(a.Err, webhook.ErrTimeout) {
+		pass.Cancel()
+	} else {
+		pass.Done(webhook.JudgeAsked(a))
+	}
+	return a
 }
 
 func (s *Sender) budget(asked []*Hook) time.Duration {

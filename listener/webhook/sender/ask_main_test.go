@@ -23,6 +23,7 @@ import (
 // asking is a store whose asker is a sender, with the tenants acme and globex, and another connection.
 type asking struct {
 	*db.Store
+	sender *sender.Sender
 	sql    *pgxpool.Pool
 	secret webhook.Secret
 }
@@ -39,6 +40,7 @@ func newAsking(t *testing.T, register func(*db.Hooks)) *asking {
 	ok(t, err)
 	s, err := sender.New(sender.Config{Tables: reg.Tables(), Guard: guard, Seal: plain{}, DB: e.sql, AskTimeout: 3 * time.Second})
 	ok(t, err)
+	e.sender = s
 	e.Store, err = db.Open(t.Context(), db.Config{DatabaseURL: d.URL, Hooks: reg, Asker: s})
 	ok(t, err)
 	t.Cleanup(func() { e.Close(); s.Close() })

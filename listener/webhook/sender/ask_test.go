@@ -42,13 +42,13 @@ func TestAskAnswers(t *testing.T) {
 			e.exec(t, `update auth.hooks set on_error = $1`, onError)
 			r.answer = says(c.code, c.body)
 			_, err := e.Users.Create(t.Context(), "acme", db.CreateUser{UserID: "ann"})
-			users, logged := 0, 1
+			users, logged, outcome := 0, 1, "refused"
 			switch {
 			case c.want == "":
 				users, logged = 1, 0
 				ok(t, err)
 			case c.want == "fault" && onError == "allow":
-				users = 1
+				users, outcome = 1, "allowed"
 				ok(t, err)
 			case c.want == "fault":
 				wantRejection(t, err, "h", sender.CodeNoAnswer, "")
@@ -56,9 +56,10 @@ func TestAskAnswers(t *testing.T) {
 				wantRejection(t, err, "h", c.want, c.reason)
 			}
 			e.wantCount(t, users, "auth.users")
-			if n := e.count(t, `auth.logs where tenant_id = 'acme' and type = 'failed_hook' and user_id = 'ann' and details ->> 'trigger' = $1
-				and details ->> 'hook_id' = 'h' and details ->> 'hook_name' = 'my hook' and (details ->> 'code')::int = $2
-				and (details ->> 'allowed')::bool = $3 and details ->> 'event_id' like 'evt\_%'`, onCreate, c.code, users == 1); n != logged {
+			if n := e.count(t, `auth.logs where tenant_id = 'acme' and type = 'failed_hook' and user_id = 'ann' and details ->> 'trigger_id' = $1
+				and details ->> 'hook_id' = 'h' and details ->> 'hook_name' = 'my hook' and (details ->> 'status_code')::int = $2 and details ->> 'outcome' = $3
+				and details ->> 'event_id' like 'evt\_%' and details ->> 'webhook_id' like 'msg\_%' and (details ->> 'attempt')::int = 1
+				and (details ->> 'duration_ms')::int >= 0`, onCreate, c.code, outcome); n != logged {
 				t.Errorf("%s, on_error %s: %d lines in the log; want %d", name, onError, n, logged)
 			}
 			e.wantCount(t, 0, `auth.logs where details::text like '%' || $1 || '%'`, strings.TrimPrefix(e.secret.Reveal(), "whsec_"))

@@ -3,33 +3,24 @@ package sender
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/listener/webhook"
 )
 
-// askDetails are those of a failed_hook line. What the receiver was told in confidence is masked in it.
-type askDetails struct {
-	Trigger   string `json:"trigger"`
-	HookID    string `json:"hook_id"`
-	HookName  string `json:"hook_name"`
-	EventID   string `json:"event_id"`
-	Attempt   int    `json:"attempt"`
-	LatencyMS int64  `json:"latency_ms"`
-	Code      int    `json:"code,omitempty"`
-	Error     string `json:"error,omitempty"`
-	Body      string `json:"body,omitempty"`
-	Allowed   bool   `json:"allowed"`          // the write went on, because of on_error
-	Reason    string `json:"reason,omitempty"` // what the writer was told
-}
-
 // logAsked writes the line on a connection of its own: the writer's transaction hasn't begun, and may never.
 func (s *Sender) logAsked(ctx context.Context, h *Hook, q *db.Question, a *webhook.Answer, d webhook.Decision) error {
-	attempt := a.Attempt()
-	details := askDetails{
-		Trigger: q.Trigger, HookID: h.ID, HookName: h.Name, EventID: q.ID, Attempt: 1, LatencyMS: attempt.Latency.Milliseconds(),
-		Code: attempt.Code, Error: attempt.Error, Body: attempt.Body, Allowed: d.Allowed, Reason: d.Reason,
+	details := webhook.LogDetails{
+		TriggerID: q.Trigger, HookID: h.ID, HookName: h.Name, EventID: q.ID, WebhookID: webhook.MessageID(q.ID, h.ID),
+		Attempt: 1, Outcome: "refused", Reason: d.Reason,
+	}.Of(a.Attempt())
+	if errors.Is(a.Err, errBreakerOpen) {
+		details.Attempt = 0
+	}
+	if d.Allowed { // because of on_error
+		details.Outcome = "allowed"
 	}
 	description := "refused by a webhook"
 	if d.Fault != nil {

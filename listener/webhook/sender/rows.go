@@ -98,7 +98,7 @@ func (s *Sender) scan(row pgx.CollectableRow) (*Hook, error) {
 	}
 	h.Timeout = time.Duration(timeoutMS) * time.Millisecond
 	var problems [4]error
-	h.Trigger, problems[0] = webhook.ParseTrigger(h.TriggerID, s.cfg.Tables)
+	h.Trigger, problems[0] = s.triggers.Parse(h.TriggerID)
 	h.OnError, problems[1] = webhook.ParseOnError(onError)
 	problems[2] = s.openSecrets(h, sealed, untils)
 	problems[3] = s.openHeaders(h, sealedHeaders)

@@ -47,8 +47,10 @@ const Scope = "webhook"
 
 // Sender sends webhooks. It is safe for concurrent use. Close it when nothing is sent any more.
 type Sender struct {
-	cfg    Config
-	client *webhook.Client
+	cfg      Config
+	client   *webhook.Client
+	triggers webhook.Triggers
+	asked    webhook.Endpoints // those of synchronous webhooks
 
 	mu     sync.Mutex
 	limits map[string]limit // of hooks, so that a hook that was changed otherwise keeps its turns
@@ -74,7 +76,10 @@ func New(cfg Config) (*Sender, error) {
 	if err := webhook.CheckSyncTimeout(cfg.AskTimeout); err != nil {
 		return nil, fmt.Errorf("sender: Config.AskTimeout: %w", err)
 	}
-	return &Sender{cfg: cfg, client: webhook.NewClient(cfg.Guard), limits: map[string]limit{}}, nil
+	return &Sender{
+		cfg: cfg, client: webhook.NewClient(cfg.Guard), triggers: webhook.NewTriggers(cfg.Tables),
+		asked: webhook.Endpoints{MaxPause: maxAskPause}, limits: map[string]limit{},
+	}, nil
 }
 
 // Close ends idle connections.
@@ -90,8 +95,17 @@ type Message struct {
 
 // Send makes one attempt. What keeps it from being sent is in the answer, as what came of it.
 func (s *Sender) Send(ctx context.Context, h *Hook, m Message) *webhook.Answer {
+	r, err := s.request(ctx, h, m)
+	if err != nil {
+		return &webhook.Answer{Err: err}
+	}
+	return s.client.Send(ctx, r)
+}
+
+// request is what Send sends. Its error is never the endpoint's fault.
+func (s *Sender) request(ctx context.Context, h *Hook, m Message) (*webhook.Request, error) {
 	if h.problem != nil {
-		return &webhook.Answer{Err: h.problem}
+		return nil, h.problem
 	}
 	r := &webhook.Request{URL: h.URL, ID: m.ID, Headers: h.headers, Body: m.Body, Timeout: m.Timeout, Traceparent: m.Traceparent}
 	for _, secret := range h.secrets {
@@ -109,15 +123,15 @@ func (s *Sender) Send(ctx context.Context, h *Hook, m Message) *webhook.Answer {
 			})
 		}
 	case len(r.Secrets) == 0:
-		return &webhook.Answer{Err: errors.New("the hook has no secret to sign with: make one with POST /api/v2/hooks/{id}/rotate-secret")}
+		return nil, errors.New("the hook has no secret to sign with: make one with POST /api/v2/hooks/{id}/rotate-secret")
 	default:
 		token, err := s.token(ctx, h.TenantID, "")
 		if err != nil {
-			return &webhook.Answer{Err: fmt.Errorf("make a service token: %w", err)}
+			return nil, fmt.Errorf("make a service token: %w", err)
 		}
 		r.Token = token
 	}
-	return s.client.Send(ctx, r)
+	return r, nil
 }
 
 func (s *Sender) token(ctx context.Context, tenantID, scope string) (string, error) {
