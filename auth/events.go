@@ -19,6 +19,8 @@ const (
 	// AfterEmailVerify fires for every committed update by which email_verified turns true; not for a user who is
 	// registered with a verified address.
 	AfterEmailVerify Event[EmailVerification] = "after_email_verify"
+	// SendLoginCode fires when a code to log in with was asked for: its Token is the code, and there need be no user yet.
+	SendLoginCode Event[SendEmail] = "send_login_code"
 	// AfterLogin fires for every successful login, those by OAuth included.
 	AfterLogin Event[Login] = "after_login"
 	// AfterLogout fires when a user logged out.
@@ -86,7 +88,7 @@ type PasswordReset struct {
 	User db.User `json:"user"`
 }
 
-// SendEmail is what SendVerificationEmail and SendPasswordResetEmail tell: where to send a mail to, and the token that it carries.
+// SendEmail is what SendVerificationEmail, SendLoginCode and SendPasswordResetEmail tell: where to send a mail to, and the token that it carries.
 // The token exists in clear here alone, at the hook: in the row it is sealed ([RaiseSendEmail]), webhooks and hooks that are
 // registered by name don't get it, and it shows in no log. It is given also when it is no longer valid. It is empty where the
 // row has none.

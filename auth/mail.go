@@ -16,7 +16,7 @@ type Sealer interface {
 	Seal(plain []byte, name string) []byte
 }
 
-// RaiseSendEmail is [Raise] for SendVerificationEmail and SendPasswordResetEmail: it seals the token for the row that it writes, and
+// RaiseSendEmail is [Raise] for SendVerificationEmail, SendLoginCode and SendPasswordResetEmail: it seals the token for the row that it writes, and
 // for no other. The token is otherwise stored nowhere but as a hash. Errors: as Raise; a payload without a token, and no Sealer.
 func RaiseSendEmail(ctx context.Context, events *db.AuthEvents, seal Sealer, tenantID string, e Event[SendEmail], payload SendEmail) error {
 	switch {

@@ -18,6 +18,7 @@ func all(flows *auth.Hooks, h *heard) {
 	on(flows, h, auth.AfterRegister, "all", func(e auth.Registration) string { return address(e.User) })
 	on(flows, h, auth.SendVerificationEmail, "all", func(e auth.SendEmail) string { return e.Email + " " + e.UserID })
 	on(flows, h, auth.AfterEmailVerify, "all", func(e auth.EmailVerification) string { return address(e.User) })
+	on(flows, h, auth.SendLoginCode, "all", func(e auth.SendEmail) string { return e.Email + " " + e.UserID })
 	on(flows, h, auth.AfterLogin, "all", func(e auth.Login) string { return address(e.User) + " " + e.Connection })
 	on(flows, h, auth.AfterLogout, "all", func(e auth.Logout) string { return e.UserID })
 	on(flows, h, auth.AfterOAuthLogin, "all", func(e auth.OAuthLogin) string {
@@ -33,6 +34,7 @@ func all(flows *auth.Hooks, h *heard) {
 func raiseAll(ctx context.Context, events *db.AuthEvents, u db.User) error {
 	for _, err := range []error{
 		auth.Raise(ctx, events, tenant, auth.SendVerificationEmail, auth.SendEmail{Email: "ann@x.com", UserID: "ann"}),
+		auth.Raise(ctx, events, tenant, auth.SendLoginCode, auth.SendEmail{Email: "ann@x.com"}),
 		auth.Raise(ctx, events, tenant, auth.AfterLogin, auth.Login{User: u, Connection: "db"}),
 		auth.Raise(ctx, events, tenant, auth.AfterLogout, auth.Logout{UserID: "ann"}),
 		auth.Raise(ctx, events, tenant, auth.AfterOAuthLogin, auth.OAuthLogin{User: u, Provider: "github", IsNewUser: true}),
@@ -60,7 +62,7 @@ func TestEachEvent(t *testing.T) {
 	h.require(t, "after_register ann@x.com")
 
 	told := []string{
-		"send_verification_email ann@x.com ann", "after_login ann@x.com db", "after_logout ann", "after_oauth_login ann@x.com github true",
+		"send_verification_email ann@x.com ann", "send_login_code ann@x.com ", "after_login ann@x.com db", "after_logout ann", "after_oauth_login ann@x.com github true",
 		`after_oauth_register ann@x.com {"id": 7}`, "after_password_change ann@x.com", "send_password_reset_email ann@x.com ", "after_password_reset ann@x.com",
 	}
 	if err := env.Store.InTx(t.Context(), func(tx *db.Tx) error { return raiseAll(t.Context(), tx.AuthEvents, u) }); err != nil {
@@ -232,5 +234,5 @@ func TestNamed(t *testing.T) {
 	env.SQL(`update auth.users set email_verified = true`)
 	env.CatchUp()
 	h.require(t, "after_register ann ", "send_verification_email ann ", "after_email_verify ann ", `after_login ann "db"`, "after_logout ann ",
-		"after_oauth_login ann ", "after_oauth_register ann ", "after_password_change ann ", "send_password_reset_email  ", "after_password_reset ann ")
+		"after_oauth_login ann ", "after_oauth_register ann ", "after_password_change ann ", "send_login_code  ", "send_password_reset_email  ", "after_password_reset ann ")
 }

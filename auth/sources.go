@@ -17,6 +17,7 @@ func sources() []entry {
 		source[Registration]{AfterRegister, userRegistered},
 		raisedWith(SendVerificationEmail, opened),
 		source[EmailVerification]{AfterEmailVerify, emailVerified},
+		raisedWith(SendLoginCode, opened),
 		raised(AfterLogin),
 		raised(AfterLogout),
 		raised(AfterOAuthLogin),

@@ -38,6 +38,10 @@ type entity[Row, ID, Create, Update any] struct {
 	takes     func(tenantID string, id ID) []taken // rows that a delete takes along; nil: none that are hooked
 	asks      triggers                             // whose synchronous webhooks are asked before a write
 
+	// What a row is to others, decided after its hooks; joinChanged returns what is written beside it. nil: nothing.
+	joinNew     func(context.Context, *write, *Row) error
+	joinChanged func(ctx context.Context, w *write, was Row, row *Row) ([]lazytx.Statement, error)
+
 	get, lock func(*queries, context.Context, string, ID) (Row, error)
 	insert    func(*queries, context.Context, Row) (Row, error)
 	change    func(*queries, context.Context, Row) (Row, error)
@@ -91,6 +95,11 @@ func (e *entity[Row, ID, Create, Update]) insertRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
+	if e.joinNew != nil {
+		if err := e.joinNew(ctx, w, &row); err != nil {
+			return row, err
+		}
+	}
 	return stored(e.insert(e.last(w, check(e.asks.create, tenantID, p)...), ctx, row))
 }
 
@@ -110,7 +119,15 @@ func (e *entity[Row, ID, Create, Update]) updateRow(ctx context.Context, w *writ
 	if err != nil {
 		return row, err
 	}
-	return stored(e.change(e.last(w, check(e.asks.update, tenantID, p)...), ctx, row))
+	first := check(e.asks.update, tenantID, p)
+	if e.joinChanged != nil {
+		others, err := e.joinChanged(ctx, w, old, &row)
+		if err != nil {
+			return row, err
+		}
+		first = append(first, others...)
+	}
+	return stored(e.change(e.last(w, first...), ctx, row))
 }
 
 func (e *entity[Row, ID, Create, Update]) deleteRow(ctx context.Context, w *write, tenantID string, id ID, p permit[Row]) (int64, error) {

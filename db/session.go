@@ -17,6 +17,8 @@ type session struct {
 	conn  Conn // nil: every write is a transaction of its own
 	watch *watcher
 	asks  *asks
+
+	unlinked bool // Config.NoLinking; asked once, when the store opens
 }
 
 // reader is what reads go to.

@@ -25,6 +25,8 @@ type Config struct {
 	Trace Trace
 	// Asker asks the synchronous webhooks. nil: a write that one has to be asked about fails with ErrNotAsked.
 	Asker Asker
+	// NoLinking turns the linking of accounts by verified e-mail addresses off, for all tenants, see [Users].
+	NoLinking bool
 }
 
 // Store is the repositories on a pool of connections: each write is a transaction of its own.
@@ -195,7 +197,8 @@ func open(ctx context.Context, cfg Config) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{repositories: newRepositories(&session{pool: pool, watch: newWatcher(cfg), asks: newAsks(cfg.Asker)}, cfg.Hooks), pool: pool}, nil
+	root := &session{pool: pool, watch: newWatcher(cfg), asks: newAsks(cfg.Asker), unlinked: cfg.NoLinking}
+	return &Store{repositories: newRepositories(root, cfg.Hooks), pool: pool}, nil
 }
 
 // Close gives the connections back. Writes that still run fail.

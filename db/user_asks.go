@@ -144,6 +144,11 @@ func (u *Users) update(ctx context.Context, p UpdatePermit) (User, error) {
 		ctx = context.WithValue(ctx, requestKey{}, p.asked)
 	}
 	return doWrite(ctx, u.s, func(ctx context.Context, w *write) (User, error) {
+		if u.e.joinChanged != nil {
+			if err := lockAddress(ctx, w, p.tenantID, p.id, &p.in); err != nil {
+				return User{}, err
+			}
+		}
 		return u.setting(ctx, w, p.in.PasswordHash, func(w *write) (User, error) {
 			return u.e.updateRow(ctx, w, p.tenantID, p.id, p.in, p.permit)
 		})

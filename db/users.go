@@ -89,7 +89,8 @@ type UpdateUser struct {
 	PasswordHash string `json:"-"`
 }
 
-// Users is the repository of users. Deleting one takes its linked identities along, and with each its roles, permissions and
+// Users is the repository of users. Creating one, and changing its e-mail or email_verified, links it to the account that has the same
+// verified address, see user_linking.go. Deleting one takes its linked identities along, and with each its roles, permissions and
 // memberships. Synchronous webhooks are asked before a write, see [Asker].
 type Users struct {
 	Repository[User, string, CreateUser, UpdateUser]
@@ -120,7 +121,7 @@ const linkedTo = `(
 	select user_id from linked where user_id <> $2)`
 
 func newUsers(s *session, h *Hooks) *Users {
-	return &Users{Repository[User, string, CreateUser, UpdateUser]{s: s, e: &entity[User, string, CreateUser, UpdateUser]{
+	e := &entity[User, string, CreateUser, UpdateUser]{
 		name:   "user",
 		hooks:  h.Users,
 		list:   usersListing(),
@@ -158,7 +159,11 @@ func newUsers(s *session, h *Hooks) *Users {
 			return q.UpdateUser(ctx, dbsqlc.UpdateUserParams(u))
 		},
 		remove: (*queries).DeleteUser,
-	}}}
+	}
+	if !s.unlinked {
+		e.joinNew, e.joinChanged = linkNew, linkChanged
+	}
+	return &Users{Repository[User, string, CreateUser, UpdateUser]{s: s, e: e}}
 }
 
 func createUser(tenantID string, now time.Time, in CreateUser) User {

@@ -5,6 +5,6 @@
 //
 //	k7f3a2b1:3q2+7wAAAA...=,k0c9d8e7:AAAA...=
 //
-// The first seals, all of them open. So a key is replaced by putting a new one in front, sealing everything again, and
+// The first seals, all of them open; MAC makes short codes unreadable with the first. So a key is replaced by putting a new one in front, sealing everything again, and
 // leaving the old one out. What was sealed with a key that is lost is lost.
 package seal

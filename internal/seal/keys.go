@@ -2,7 +2,9 @@ package seal
 
 import (
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -23,6 +25,7 @@ type Keys struct {
 	first string
 	ids   []string // in the order that they were given in
 	aeads map[string]cipher.AEAD
+	root  []byte // what MAC's keys are made of, of the first key
 }
 
 // New makes a key, as text for [Parse].
@@ -62,6 +65,11 @@ func Parse(text string) (*Keys, error) {
 		aead, err := chacha20poly1305.NewX(key)
 		if err != nil {
 			return nil, wrong(fmt.Sprintf("has %d bytes, and not %d", len(key), chacha20poly1305.KeySize))
+		}
+		if k.root == nil {
+			if k.root, err = hkdf.Extract(sha256.New, key, []byte("latchkey/mac")); err != nil {
+				return nil, wrong(err.Error())
+			}
 		}
 		k.aeads[id], k.ids = aead, append(k.ids, id)
 	}

@@ -3,6 +3,10 @@ package token
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,9 +26,25 @@ type Claims struct {
 	TenantID        string // empty: of no tenant
 	Scope           string // names, with spaces between them
 	Permissions     []string
+	SessionID       string    // sid: the browser's session that it came of
+	Grant           string    // the login, or the family of refresh tokens, that it came of
+	OrganizationID  string    // org_id
 	IssuedAt        time.Time // set by Mint
 	Expires         time.Time
+
+	// AccessToken is what an ID token comes with: its hash is the claim at_hash, by which an ID token is known as one, and so is
+	// never taken for an access token.
+	AccessToken string
+	// Private is all other claims. A name that a field above has is not for it: minting fails.
+	Private map[string]json.RawMessage
+	// Type is the typ of the header; "" is JWT, which Auth0's clients expect also of access tokens, and AccessTokenType is RFC 9068's.
+	Type string
+
+	idToken bool // read of one
 }
+
+// AccessTokenType is the typ of access tokens by RFC 9068.
+const AccessTokenType = "at+jwt"
 
 // Allows reports whether the token has the scope, in its scope or in its permissions.
 func (c Claims) Allows(scope string) bool {
@@ -44,6 +64,17 @@ type payload struct {
 	TenantID        string           `json:"tenant_id,omitempty"`
 	Scope           string           `json:"scope,omitempty"`
 	Permissions     []string         `json:"permissions,omitempty"`
+	SessionID       string           `json:"sid,omitempty"`
+	Grant           string           `json:"grant,omitempty"`
+	OrganizationID  string           `json:"org_id,omitempty"`
+	AccessTokenHash string           `json:"at_hash,omitempty"`
+}
+
+// own tells the names of the claims that are fields.
+func own(name string) bool {
+	return slices.Contains([]string{
+		"iss", "sub", "azp", "aud", "iat", "nbf", "exp", "jti", "tenant_id", "scope", "permissions", "sid", "grant", "org_id", "at_hash",
+	}, name)
 }
 
 // Mint signs a token. Subject, Audience and Expires must be there, and Expires in the future, by [MaxLifetime] at most.
@@ -74,14 +105,39 @@ func (i *Issuer) sign(s *keySet, c Claims) (string, error) {
 	case c.Expires.Sub(now) > MaxLifetime:
 		return "", fmt.Errorf("a token lives for %v at most", MaxLifetime)
 	}
+	private := make(map[string]interface{}, len(c.Private)) // as jose takes it
+	for name, value := range c.Private {
+		if own(name) {
+			return "", fmt.Errorf("the claim %q has a field of its own", name)
+		}
+		private[name] = value
+	}
+	if c.Type == "" {
+		c.Type = "JWT"
+	}
 	key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(s.current.Algorithm), Key: s.current}
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(c.Type)))
 	if err != nil {
 		return "", err
 	}
-	return jwt.Signed(signer).Claims(payload{
+	return jwt.Signed(signer).Claims(private).Claims(payload{
 		Issuer: i.cfg.Issuer, Subject: c.Subject, AuthorizedParty: c.AuthorizedParty, Audience: c.Audience,
 		IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(c.Expires), ID: rand.Text(),
-		TenantID: c.TenantID, Scope: c.Scope, Permissions: c.Permissions,
+		TenantID: c.TenantID, Scope: c.Scope, Permissions: c.Permissions, SessionID: c.SessionID, Grant: c.Grant, OrganizationID: c.OrganizationID,
+		AccessTokenHash: hashFor(s.current.Algorithm, c.AccessToken),
 	}).Serialize()
+}
+
+// hashFor is the left half of a token's hash (OpenID Connect Core 1.0, 3.1.3.6), by the hash of the key's algorithm: of Ed25519 it
+// is SHA-512.
+func hashFor(algorithm, token string) string {
+	if token == "" {
+		return ""
+	}
+	if algorithm == EdDSA {
+		sum := sha512.Sum512([]byte(token))
+		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }

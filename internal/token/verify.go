@@ -26,13 +26,28 @@ var (
 )
 
 const (
-	leeway     = 10 * time.Second // for clocks of several machines
+	// Leeway is for clocks of several machines: so long after its end a token is still good.
+	Leeway     = 10 * time.Second
 	maxRawSize = 16 << 10
 )
 
 // Verify reads a token and checks its key, algorithm, signature, issuer, audience and times, in this order. Errors: those
 // above, all of them [ErrInvalid]; any other is of the database, asked once a minute or for a key that isn't known.
 func (i *Issuer) Verify(ctx context.Context, raw, audience string) (Claims, error) {
+	return i.verify(ctx, raw, func(p payload) bool { return audience != "" && slices.Contains(p.Audience, audience) })
+}
+
+// Inspect is [Issuer.Verify] for whoever tells about tokens of any audience, such as introspection. An ID token is ErrMalformed
+// to it: it gives access to nothing.
+func (i *Issuer) Inspect(ctx context.Context, raw string) (Claims, error) {
+	c, err := i.verify(ctx, raw, func(p payload) bool { return len(p.Audience) > 0 })
+	if err == nil && c.idToken {
+		return Claims{}, ErrMalformed
+	}
+	return c, err
+}
+
+func (i *Issuer) verify(ctx context.Context, raw string, meant func(payload) bool) (Claims, error) {
 	if len(raw) > maxRawSize {
 		return Claims{}, ErrMalformed
 	}
@@ -40,12 +55,13 @@ func (i *Issuer) Verify(ctx context.Context, raw, audience string) (Claims, erro
 	if err != nil {
 		return Claims{}, err
 	}
-	if err := i.check(p, audience); err != nil {
+	if err := i.check(p, meant); err != nil {
 		return Claims{}, err
 	}
 	return Claims{
 		ID: p.ID, Subject: p.Subject, AuthorizedParty: p.AuthorizedParty, Audience: p.Audience, TenantID: p.TenantID,
-		Scope: p.Scope, Permissions: p.Permissions, IssuedAt: p.IssuedAt.Time(), Expires: p.Expires.Time(),
+		Scope: p.Scope, Permissions: p.Permissions, SessionID: p.SessionID, Grant: p.Grant, OrganizationID: p.OrganizationID,
+		IssuedAt: p.IssuedAt.Time(), Expires: p.Expires.Time(), idToken: p.AccessTokenHash != "",
 	}, nil
 }
 
@@ -92,18 +108,18 @@ func (i *Issuer) keyOf(ctx context.Context, kid string) (jose.JSONWebKey, error)
 	return jose.JSONWebKey{}, ErrUnknownKey
 }
 
-func (i *Issuer) check(p payload, audience string) error {
+func (i *Issuer) check(p payload, meant func(payload) bool) error {
 	now := i.now()
 	switch {
 	case p.Expires == nil || p.IssuedAt == nil || p.Subject == "":
 		return ErrMalformed
 	case p.Issuer == "" || p.Issuer != i.cfg.Issuer:
 		return ErrIssuer
-	case audience == "" || !slices.Contains(p.Audience, audience):
+	case !meant(p):
 		return ErrAudience
-	case now.After(p.Expires.Time().Add(leeway)):
+	case now.After(p.Expires.Time().Add(Leeway)):
 		return ErrExpired
-	case p.IssuedAt.Time().After(now.Add(leeway)), p.NotBefore != nil && p.NotBefore.Time().After(now.Add(leeway)):
+	case p.IssuedAt.Time().After(now.Add(Leeway)), p.NotBefore != nil && p.NotBefore.Time().After(now.Add(Leeway)):
 		return ErrNotYet
 	}
 	return nil

@@ -3,7 +3,11 @@ package token_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -175,4 +179,56 @@ func TestVerifyAgain(t *testing.T) {
 	e.clock.move(30 * 24 * time.Hour)
 	_, err = i.Verify(t.Context(), raw, audience)
 	wantError(t, err, token.ErrExpired)
+}
+
+// An ID token has the hash of the access token that it came with, so nobody takes it for one; claims of a program's own come along.
+func TestMintWithMoreClaims(t *testing.T) {
+	t.Parallel()
+	for alg, hash := range map[string]func(string) []byte{
+		token.RS256: func(s string) []byte { sum := sha256.Sum256([]byte(s)); return sum[:16] },
+		token.EdDSA: func(s string) []byte { sum := sha512.Sum512([]byte(s)); return sum[:32] },
+	} {
+		e := newEnv(t)
+		cfg := e.config(t)
+		cfg.Alg = alg
+		i, err := token.Open(t.Context(), cfg)
+		ok(t, err)
+		c := token.Claims{
+			Subject: "auth0|1", Audience: []string{audience}, Expires: e.clock.now().Add(time.Hour), SessionID: "sess_1", Grant: "login_1", OrganizationID: "org_1",
+			Private: map[string]json.RawMessage{"https://example.com/roles": json.RawMessage(`["admin"]`)}, Type: token.AccessTokenType,
+		}
+		access, err := i.Mint(t.Context(), c)
+		ok(t, err)
+		got, err := i.Inspect(t.Context(), access)
+		ok(t, err)
+		if got.SessionID != "sess_1" || got.Grant != "login_1" || got.OrganizationID != "org_1" {
+			t.Errorf("%s: %+v", alg, got)
+		}
+		if header, claims := parts(t, access); header["typ"] != "at+jwt" || fmt.Sprint(claims["https://example.com/roles"]) != "[admin]" {
+			t.Errorf("%s: %v %v", alg, header, claims)
+		}
+		c.AccessToken, c.Type = access, ""
+		id, err := i.Mint(t.Context(), c)
+		ok(t, err)
+		if header, claims := parts(t, id); header["typ"] != "JWT" || claims["at_hash"] != base64.RawURLEncoding.EncodeToString(hash(access)) {
+			t.Errorf("%s: %v %v", alg, header, claims)
+		}
+		_, err = i.Inspect(t.Context(), id)
+		wantError(t, err, token.ErrMalformed)
+		c.Private = map[string]json.RawMessage{"sub": json.RawMessage(`"auth0|2"`)}
+		if _, err = i.Mint(t.Context(), c); err == nil {
+			t.Error("a private claim took the place of the subject")
+		}
+	}
+}
+
+// parts reads a token without checking it.
+func parts(t *testing.T, raw string) (header, claims map[string]any) {
+	t.Helper()
+	for n, into := range []*map[string]any{&header, &claims} {
+		text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[n])
+		ok(t, err)
+		ok(t, json.Unmarshal(text, into))
+	}
+	return header, claims
 }
