@@ -59,8 +59,8 @@ func (f *Flows) goOn(ctx context.Context, c Caller, login *Login, answers json.R
 }
 
 func (f *Flows) wentOn(ctx context.Context, a *attempt, organization string) (Step, error) {
-	if a.Client == nil || a.Client.ClientID != a.login.ClientID || a.Tenant.ID != a.login.TenantID {
-		return Step{}, errOtherClient()
+	if err := a.isLogins(); err != nil {
+		return Step{}, err
 	}
 	if err := f.readWho(ctx, a); err != nil {
 		return Step{}, err

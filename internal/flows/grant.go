@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -104,6 +105,18 @@ func (f *Flows) grantOf(ctx context.Context, login *Login) (Grant, error) {
 		return Grant{}, fmt.Errorf("flows: grant: methods: %w", err)
 	}
 	g.AuthenticatedAt = authenticatedAt(g.Methods)
-	g.User, err = f.userOf(ctx, login.TenantID, *login.UserID)
+	g.User, err = f.grantee(ctx, login.TenantID, *login.UserID)
 	return g, err
+}
+
+// grantee reads the user whom tokens are for, as it is by now.
+func (f *Flows) grantee(ctx context.Context, tenantID, id string) (db.User, error) {
+	user, err := f.cfg.Store.Users.Get(ctx, tenantID, id)
+	switch {
+	case errors.Is(err, db.ErrNotFound), err == nil && user.Blocked:
+		return user, invalidGrant("The user is blocked, or there is none any more.")
+	case err == nil && user.LinkedTo != nil:
+		return user, invalidGrant("The user was linked to another account: log in again.")
+	}
+	return user, err
 }

@@ -58,8 +58,8 @@ func (f *Flows) Authenticated(ctx context.Context, c Caller, login *Login, who A
 }
 
 func (f *Flows) authenticated(ctx context.Context, a *attempt) (Step, error) {
-	if a.Client == nil || a.Client.ClientID != a.login.ClientID || a.Tenant.ID != a.login.TenantID {
-		return Step{}, errOtherClient()
+	if err := a.isLogins(); err != nil {
+		return Step{}, err
 	}
 	if a.who.User.Blocked {
 		return Step{}, errBlocked()
@@ -182,8 +182,12 @@ func refusal(err error) error {
 	return err
 }
 
-func errOtherClient() error {
-	return errors.New("the caller's client isn't the login's: read it by Login.ClientID")
+// isLogins says what is wrong with a caller that isn't the login's: its program doesn't read the client by Login.ClientID.
+func (a *attempt) isLogins() error {
+	if a.Client == nil || a.Client.ClientID != a.login.ClientID || a.Tenant.ID != a.login.TenantID {
+		return errors.New("the caller's client isn't the login's: read it by Login.ClientID")
+	}
+	return nil
 }
 
 func errBlocked() error { return &Refused{"access_denied", "The user is blocked."} }

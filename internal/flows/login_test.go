@@ -192,8 +192,10 @@ func TestBlockedUser(t *testing.T) {
 func TestPostLogin(t *testing.T) {
 	t.Parallel()
 	var seen auth.PostLogin
-	l := newLogins(t, postLogin(func(ev *auth.PostLogin, api auth.PostLoginAPI) error {
+	var l *logins
+	l = newLogins(t, postLogin(func(ev *auth.PostLogin, api auth.PostLoginAPI) error {
 		seen = *ev
+		l.wantText("0", `select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`)
 		api.User.SetUserMetadata("color", "blue")
 		api.User.SetAppMetadata("plan", "pro")
 		api.IDToken.SetCustomClaim("https://example.com/plan", "pro")

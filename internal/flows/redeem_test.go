@@ -130,7 +130,7 @@ func TestRedeemRefuses(t *testing.T) {
 	code = l.logIn()
 	l.exec(`update auth.users set blocked = true`)
 	_, err = l.Redeem(t.Context(), l.caller, code, callback, verifier())
-	l.refused(err, "access_denied")
+	l.refused(err, "invalid_grant")
 }
 
 // A second use of a code ends all that the first gave.
