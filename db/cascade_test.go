@@ -132,7 +132,7 @@ func TestDeleteTakesAlong(t *testing.T) {
 		},
 		"resource server": {
 			func(ctx context.Context, s *db.Store) error { return s.ResourceServers.Delete(ctx, "acme", "a") },
-			[]string{"server https://a", "permission p1", "permission p2", "permissions of r1: p1 p2", "permissions of r2: p1", "user permission u1 p1"},
+			[]string{"server https://a", "permission p1", "permission p2", "permissions of r1: p1 p2", "permissions of r2: p1", "user permission u1 p1", "grant g1", "grant g3"},
 		},
 		"connection": {
 			func(ctx context.Context, s *db.Store) error { return s.Connections.Delete(ctx, "acme", "c") },

@@ -45,7 +45,7 @@ type UpdateResourceServer struct {
 }
 
 // ResourceServers is the repository of resource servers. Deleting one takes its permissions along, and these from the
-// roles and users that have them. Its hooks can't change the identifier.
+// roles and users that have them, and the grants of clients for it. Its hooks can't change the identifier.
 type ResourceServers = Repository[ResourceServer, string, CreateResourceServer, UpdateResourceServer]
 
 func newResourceServers(s *session, h *Hooks) *ResourceServers {
@@ -94,6 +94,7 @@ func newResourceServers(s *session, h *Hooks) *ResourceServers {
 				takenRows(h.Permissions, its, tenantID, id).holding(),
 				takenPermissions(h.RolePermissions, its, tenantID, id),
 				takenRows(h.UserPermissions, its, tenantID, id),
+				takenRows(h.ClientGrants, "tenant_id = $1 and audience = (select identifier from auth.resource_servers where tenant_id = $1 and id = $2)", tenantID, id),
 			}
 		},
 		get:  (*queries).GetResourceServer,

@@ -69,23 +69,6 @@ func (u *Users) SetPassword(ctx context.Context, tenantID, id, hash string) erro
 	return noUser(err)
 }
 
-// setting makes a write of a user, and sets a password with it, if there is one.
-func (u *Users) setting(ctx context.Context, w *write, hash string, do func(*write) (User, error)) (user User, err error) {
-	if hash == "" {
-		return do(w)
-	}
-	first := &write{tx: lazytx.Nested(w.tx), stamp: w.stamp}
-	err = first.tx.Do(ctx, func() error {
-		user, err = do(first)
-		return err
-	})
-	if err != nil {
-		return user, err
-	}
-	at := now()
-	return user, w.lastUnstamped().SetPassword(ctx, user.TenantID, user.UserID, hash, &at)
-}
-
 // In finds the user of a connection whose e-mail address or username it is, without regard to case. Errors: [ErrNotFound].
 func (u *Users) In(ctx context.Context, tenantID, connection, identifier string) (User, error) {
 	user, err := dbsqlc.New(u.s.reader()).FindUserIn(ctx, tenantID, connection, strings.TrimSpace(identifier))
@@ -109,6 +92,23 @@ func (u *Users) DropPassword(ctx context.Context, tenantID, id string) error {
 		return struct{}{}, w.lastUnstamped().DropPassword(ctx, tenantID, id)
 	})
 	return err
+}
+
+// setting makes a write of a user, and sets a password with it, if there is one.
+func (u *Users) setting(ctx context.Context, w *write, hash string, do func(*write) (User, error)) (user User, err error) {
+	if hash == "" {
+		return do(w)
+	}
+	first := &write{tx: lazytx.Nested(w.tx), stamp: w.stamp}
+	err = first.tx.Do(ctx, func() error {
+		user, err = do(first)
+		return err
+	})
+	if err != nil {
+		return user, err
+	}
+	at := now()
+	return user, w.lastUnstamped().SetPassword(ctx, user.TenantID, user.UserID, hash, &at)
 }
 
 // noUser is how a foreign key says it.

@@ -114,28 +114,7 @@ func (s *server) deleteResourceServer(ctx context.Context, c *caller, id string)
 	if err != nil {
 		return err
 	}
-	return s.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
-		if err := tx.ResourceServers.Delete(ctx, c.tenant, row.ID); err != nil {
-			return err
-		}
-		return deleteGrants(ctx, tx, &row)
-	})
-}
-
-// deleteGrants takes away what clients may ask for at an audience that is gone. Grants have no foreign key that would: the management
-// API's audience is no resource server.
-func deleteGrants(ctx context.Context, tx *db.Tx, r *db.ResourceServer) error {
-	for {
-		page, err := tx.ClientGrants.List(ctx, r.TenantID, db.ListOptions{PerPage: 100, Filter: []db.Filter{db.Equal("audience", r.Identifier)}})
-		if err != nil || len(page.Rows) == 0 {
-			return err
-		}
-		for i := range page.Rows {
-			if err := tx.ClientGrants.Delete(ctx, r.TenantID, page.Rows[i].ID); err != nil && !errors.Is(err, db.ErrNotFound) {
-				return err
-			}
-		}
-	}
+	return s.cfg.Store.ResourceServers.Delete(ctx, c.tenant, row.ID)
 }
 
 func (s *server) createResourceServer(ctx context.Context, c *caller, b *newResourceServer) (row db.ResourceServer, err error) {

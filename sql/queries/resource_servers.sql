@@ -21,5 +21,12 @@ update auth.resource_servers
  where tenant_id = $1 and id = $2
 returning *;
 
+-- What clients may ask for at an audience that is gone goes with it. There is no foreign key that would: the management API's audience
+-- is no resource server.
 -- name: DeleteResourceServer :execrows
-delete from auth.resource_servers where tenant_id = $1 and id = $2;
+with gone as (
+    delete from auth.resource_servers s where s.tenant_id = $1 and s.id = $2 returning s.tenant_id, s.identifier
+), grants as (
+    delete from auth.client_grants g using gone where g.tenant_id = gone.tenant_id and g.audience = gone.identifier
+)
+select from gone;
