@@ -6,7 +6,7 @@ import (
 )
 
 // Who asks can't tell whether there is an account: neither by the status, nor by the text, nor by the headers. That it takes as long is the
-// flows' business: their tests count the hashes that are made.
+// flows' business: their tests measure what hashing takes, and the least that requests take.
 func TestNobodyIsEnumerated(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
