@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/db"
 	"github.com/latchkey-dev/latchkey/hooks"
 	"github.com/latchkey-dev/latchkey/internal/token"
@@ -93,6 +94,8 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 
 	reg := db.NewHooks()
 	registerAudit(reg)
+	authHooks := auth.NewHooks(reg)
+	authHooks.Serve(auth.Services{Tokens: issuer, Opener: secrets})
 	writes, hooked := metrics.NewStore(), metrics.NewListener(d.Group)
 	reg.ObserveBefore(writes.Before)
 	guard, err := s.guard(server != nil)
@@ -116,6 +119,10 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err != nil {
 		return err
 	}
+	logins, err := newLogins(store, authHooks, issuer, secrets, log)
+	if err != nil {
+		return err
+	}
 	stored := func(events []*hooks.Event) {
 		out.stored(events)
 		management.Wake()
@@ -131,7 +138,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public.server.Handler = routes(l, issuer, management)
+	public.server.Handler = routes(l, issuer, management, logins)
 	public.server.RegisterOnShutdown(management.Close) // or those who follow the feed would hold it up
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {

@@ -141,6 +141,7 @@ func TestServeFromNothing(t *testing.T) {
 	p := launch(t, dir)
 	requireStatus(t, p, "/healthz", http.StatusOK)
 	requireStatus(t, p, "/readyz", http.StatusOK)
+	requireStatus(t, p, "/v2/logout", http.StatusOK)
 	requireToken(t, p, dir)
 	p.paste()
 	p.paste()

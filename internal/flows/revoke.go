@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/db"
@@ -90,5 +91,7 @@ func (f *Flows) EndAll(ctx context.Context, tx *db.Tx, tenantID, userID, butSess
 
 // revokeIn revokes ids for as long as a token may live that carries one.
 func (f *Flows) revokeIn(ctx context.Context, tx *db.Tx, tenantID string, ids ...string) error {
-	return tx.Revocations.Add(ctx, tenantID, f.cfg.Now().Add(token.MaxLifetime+token.Leeway), ids...)
+	return tx.Revocations.Add(ctx, tenantID, f.revokedUntil(), ids...)
 }
+
+func (f *Flows) revokedUntil() time.Time { return f.cfg.Now().Add(token.MaxLifetime + token.Leeway) }
