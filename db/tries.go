@@ -33,6 +33,14 @@ func (r *Tries) Get(ctx context.Context, tenantID, kind, name string) (Try, erro
 	return try, err
 }
 
+// TakeBack takes back one that was counted in the window that is open, as it was none in vain. Errors: hooks.ErrOutsideTx.
+func (r *Tries) TakeBack(ctx context.Context, tenantID, kind, name string) error {
+	_, err := inWrite(ctx, r.s, r.action(hooks.Update, "take back"), func(ctx context.Context, w *write) (struct{}, error) {
+		return struct{}{}, w.lastUnstamped().TakeBackTry(ctx, tenantID, kind, hashOf(name), now())
+	})
+	return err
+}
+
 // Clear forgets them. Errors: hooks.ErrOutsideTx.
 func (r *Tries) Clear(ctx context.Context, tenantID, kind, name string) error {
 	_, err := inWrite(ctx, r.s, r.action(hooks.Delete, "clear"), func(ctx context.Context, w *write) (struct{}, error) {

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,6 +84,31 @@ func (u *Users) setting(ctx context.Context, w *write, hash string, do func(*wri
 	}
 	at := now()
 	return user, w.lastUnstamped().SetPassword(ctx, user.TenantID, user.UserID, hash, &at)
+}
+
+// In finds the user of a connection whose e-mail address or username it is, without regard to case. Errors: [ErrNotFound].
+func (u *Users) In(ctx context.Context, tenantID, connection, identifier string) (User, error) {
+	user, err := dbsqlc.New(u.s.reader()).FindUserIn(ctx, tenantID, connection, strings.TrimSpace(identifier))
+	return user, failed(err, "find", "user")
+}
+
+// Rehash replaces the hash of a password by another of the same password; nothing happens where it is no longer the one that it
+// was. It is no reset. Errors: hooks.ErrOutsideTx.
+func (u *Users) Rehash(ctx context.Context, tenantID, id, was, hash string) error {
+	a := action{operation: hooks.Update, table: "auth.passwords", verb: "rehash password of", entity: "user"}
+	_, err := inWrite(ctx, u.s, a, func(ctx context.Context, w *write) (int64, error) {
+		return w.lastUnstamped().RehashPassword(ctx, tenantID, id, hash, was)
+	})
+	return err
+}
+
+// DropPassword takes a user's password away, if there is one: a reset gives another. Errors: hooks.ErrOutsideTx.
+func (u *Users) DropPassword(ctx context.Context, tenantID, id string) error {
+	a := action{operation: hooks.Delete, table: "auth.passwords", verb: "drop password of", entity: "user"}
+	_, err := inWrite(ctx, u.s, a, func(ctx context.Context, w *write) (struct{}, error) {
+		return struct{}{}, w.lastUnstamped().DropPassword(ctx, tenantID, id)
+	})
+	return err
 }
 
 // noUser is how a foreign key says it.

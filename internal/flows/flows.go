@@ -1,9 +1,14 @@
 package flows
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
+
+	"github.com/alexedwards/argon2id"
 
 	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/db"
@@ -19,12 +24,19 @@ type Config struct {
 	Keys   *seal.Keys
 	Logger *slog.Logger     // nil: slog.Default
 	Now    func() time.Time // nil: time.Now
+	// Passwords are the parameters of hashes to be made; a hash that was made with others is made again at the next login.
+	// nil: argon2id.DefaultParams, which the management API makes them with too.
+	Passwords *argon2id.Params
 }
 
 // Flows runs the flows. It is safe for concurrent use.
 type Flows struct {
 	cfg Config
 	log *slog.Logger
+
+	params *argon2id.Params
+	noHash string        // of no password: what is compared where there is no user
+	turns  chan struct{} // one for each hash that is being made
 }
 
 // New makes the flows of a program.
@@ -45,7 +57,14 @@ func New(cfg Config) (*Flows, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Flows{cfg: cfg, log: cfg.Logger}, nil
+	if cfg.Passwords == nil {
+		cfg.Passwords = argon2id.DefaultParams
+	}
+	noHash, err := argon2id.CreateHash(rand.Text(), cfg.Passwords)
+	if err != nil {
+		return nil, fmt.Errorf("flows: %w", err)
+	}
+	return &Flows{cfg: cfg, log: cfg.Logger, params: cfg.Passwords, noHash: noHash, turns: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}, nil
 }
 
 // Caller is on whose behalf something happens: an application of a tenant, and the request that it came by.

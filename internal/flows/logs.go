@@ -47,6 +47,22 @@ func (o logOf) in(c *db.Connection) logOf {
 	return o
 }
 
+// about says whom a line is about, if that is known by now.
+func (o logOf) about(u *db.User) logOf {
+	if u.UserID != "" {
+		o.user, o.connection, o.strategy = u, u.Connection, u.Provider
+	}
+	return o
+}
+
+// inUsable is in, where the connection was found.
+func (o logOf) inUsable(con *usable) logOf {
+	if con.ID == "" {
+		return o
+	}
+	return o.in(&con.Connection)
+}
+
 // line makes a line of the tenant's log.
 func (c *Caller) line(kind, description string, of *logOf) db.CreateLog {
 	l := db.CreateLog{

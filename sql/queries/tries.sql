@@ -12,3 +12,6 @@ select * from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3 a
 
 -- name: ClearTries :exec
 delete from auth.tries where tenant_id = $1 and kind = $2 and name_hash = $3;
+
+-- name: TakeBackTry :exec
+update auth.tries set count = greatest(count - 1, 0) where tenant_id = $1 and kind = $2 and name_hash = $3 and expires_at > $4;

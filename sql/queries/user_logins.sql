@@ -25,3 +25,16 @@ on conflict (tenant_id, user_id) do update set last_password_reset = excluded.la
 
 -- name: ListUserStats :many
 select * from auth.user_stats where tenant_id = $1 and user_id = any (sqlc.arg(user_ids)::text[]);
+
+-- An e-mail address is its owner's, also where it is another's username.
+-- name: FindUserIn :one
+select * from auth.users
+ where tenant_id = $1 and connection = $2 and (lower(email) = lower(sqlc.arg(identifier)::text) or lower(username) = lower(sqlc.arg(identifier)::text))
+ order by (lower(email) = lower(sqlc.arg(identifier)::text)) is true desc
+ limit 1;
+
+-- name: RehashPassword :execrows
+update auth.passwords set hash = sqlc.arg(hash) where tenant_id = $1 and user_id = $2 and hash = sqlc.arg(was);
+
+-- name: DropPassword :exec
+delete from auth.passwords where tenant_id = $1 and user_id = $2;

@@ -79,3 +79,17 @@ func (q *Queries) GetTries(ctx context.Context, tenantID string, kind string, na
 	)
 	return i, err
 }
+
+const takeBackTry = `-- name: TakeBackTry :exec
+update auth.tries set count = greatest(count - 1, 0) where tenant_id = $1 and kind = $2 and name_hash = $3 and expires_at > $4
+`
+
+func (q *Queries) TakeBackTry(ctx context.Context, tenantID string, kind string, nameHash []byte, expiresAt time.Time) error {
+	_, err := q.db.Exec(ctx, takeBackTry,
+		tenantID,
+		kind,
+		nameHash,
+		expiresAt,
+	)
+	return err
+}

@@ -10,6 +10,62 @@ import (
 	"time"
 )
 
+const dropPassword = `-- name: DropPassword :exec
+delete from auth.passwords where tenant_id = $1 and user_id = $2
+`
+
+func (q *Queries) DropPassword(ctx context.Context, tenantID string, userID string) error {
+	_, err := q.db.Exec(ctx, dropPassword, tenantID, userID)
+	return err
+}
+
+const findUserIn = `-- name: FindUserIn :one
+select tenant_id, user_id, email, email_verified, username, phone_number, phone_verified, name, given_name, family_name, middle_name, nickname, picture, profile, website, gender, birthdate, zoneinfo, locale, address, provider, connection, is_social, profile_data, linked_to, blocked, multifactor, user_metadata, app_metadata, created_at, updated_at from auth.users
+ where tenant_id = $1 and connection = $2 and (lower(email) = lower($3::text) or lower(username) = lower($3::text))
+ order by (lower(email) = lower($3::text)) is true desc
+ limit 1
+`
+
+// An e-mail address is its owner's, also where it is another's username.
+func (q *Queries) FindUserIn(ctx context.Context, tenantID string, connection string, identifier string) (AuthUser, error) {
+	row := q.db.QueryRow(ctx, findUserIn, tenantID, connection, identifier)
+	var i AuthUser
+	err := row.Scan(
+		&i.TenantID,
+		&i.UserID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Username,
+		&i.PhoneNumber,
+		&i.PhoneVerified,
+		&i.Name,
+		&i.GivenName,
+		&i.FamilyName,
+		&i.MiddleName,
+		&i.Nickname,
+		&i.Picture,
+		&i.Profile,
+		&i.Website,
+		&i.Gender,
+		&i.Birthdate,
+		&i.Zoneinfo,
+		&i.Locale,
+		&i.Address,
+		&i.Provider,
+		&i.Connection,
+		&i.IsSocial,
+		&i.ProfileData,
+		&i.LinkedTo,
+		&i.Blocked,
+		&i.Multifactor,
+		&i.UserMetadata,
+		&i.AppMetadata,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const getPasswordHash = `-- name: GetPasswordHash :one
 select hash from auth.passwords where tenant_id = $1 and user_id = $2
 `
@@ -95,6 +151,23 @@ func (q *Queries) RecordLogin(ctx context.Context, tenantID string, userID strin
 		&i.LastPasswordReset,
 	)
 	return i, err
+}
+
+const rehashPassword = `-- name: RehashPassword :execrows
+update auth.passwords set hash = $3 where tenant_id = $1 and user_id = $2 and hash = $4
+`
+
+func (q *Queries) RehashPassword(ctx context.Context, tenantID string, userID string, hash string, was string) (int64, error) {
+	result, err := q.db.Exec(ctx, rehashPassword,
+		tenantID,
+		userID,
+		hash,
+		was,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const setPassword = `-- name: SetPassword :exec
