@@ -69,6 +69,12 @@ func (r *LoginSessions) Find(ctx context.Context, tenantID, state string) (Login
 	return login, failed(err, "find", "login session")
 }
 
+// TenantOfLogin is whose login a state names: all that the site has of it to which a hook sent the user. Errors: [ErrNotFound].
+func (s *Store) TenantOfLogin(ctx context.Context, state string) (string, error) {
+	tenantID, err := dbsqlc.New(s.pool).TenantOfLogin(ctx, hashOf(state))
+	return tenantID, failed(err, "find", "tenant of a login")
+}
+
 // InBrowser reports whether a login was begun by the browser whose cookie holds that.
 func InBrowser(login *LoginSession, cookie string) bool {
 	return login.BrowserHash == nil || cookie != "" && slices.Equal(login.BrowserHash, hashOf(cookie)) // hashes: how long it takes tells nothing

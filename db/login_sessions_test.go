@@ -32,6 +32,13 @@ func TestLoginSessions(t *testing.T) {
 	if found.ID != l.ID || string(found.Request) != `{"a": 1}` {
 		t.Errorf("found %+v", found)
 	}
+	tenant, err := e.TenantOfLogin(ctx, state)
+	ok(t, err)
+	if tenant != "acme" {
+		t.Errorf("it is a login of %q", tenant)
+	}
+	_, err = e.TenantOfLogin(ctx, state+"x")
+	wantError(t, err, db.ErrNotFound)
 	for tenant, state := range map[string]string{"globex": state, "acme": state + "x"} {
 		_, err = e.LoginSessions.Find(ctx, tenant, state)
 		wantError(t, err, db.ErrNotFound)

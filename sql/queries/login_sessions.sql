@@ -6,6 +6,9 @@ returning *;
 -- name: FindLoginSession :one
 select * from auth.login_sessions where tenant_id = $1 and state_hash = $2 and expires_at > $3;
 
+-- name: TenantOfLogin :one
+select tenant_id from auth.login_sessions where state_hash = $1;
+
 -- name: GetLoginSession :one
 select * from auth.login_sessions where tenant_id = $1 and id = $2;
 

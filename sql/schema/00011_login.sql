@@ -59,7 +59,8 @@ create table auth.login_sessions (
     updated_at      timestamptz not null default now(),
     expires_at      timestamptz not null,
     primary key (tenant_id, id),
-    constraint login_sessions_state_key unique (tenant_id, state_hash),
+    -- of all tenants: a state that comes back says whose login it is of
+    constraint login_sessions_state_key unique (state_hash),
     constraint login_sessions_code_key unique (tenant_id, code_hash),
     foreign key (tenant_id, client_id) references auth.clients on delete cascade,
     foreign key (tenant_id, user_id) references auth.users on delete cascade

@@ -309,3 +309,14 @@ func (q *Queries) RedeemLoginCode(ctx context.Context, tenantID string, codeHash
 	)
 	return i, err
 }
+
+const tenantOfLogin = `-- name: TenantOfLogin :one
+select tenant_id from auth.login_sessions where state_hash = $1
+`
+
+func (q *Queries) TenantOfLogin(ctx context.Context, stateHash []byte) (string, error) {
+	row := q.db.QueryRow(ctx, tenantOfLogin, stateHash)
+	var tenant_id string
+	err := row.Scan(&tenant_id)
+	return tenant_id, err
+}
