@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -99,7 +100,7 @@ func (p *post) read(m taken) (netmail.Header, string, string) {
 	var parts []string
 	for r := multipart.NewReader(msg.Body, params["boundary"]); ; {
 		part, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		p.ok(err)

@@ -1,11 +1,16 @@
 package pages
 
-import (
-	"cmp"
-)
+import "cmp"
+
+// hintSignup is the screen_hint of an application that has someone sign up. Who then would rather log in comes back with a note.
+const hintSignup = "signup"
 
 func (p *Pages) showLogin(v *visit) {
-	if v.ways.Password == "" && v.ways.Code != "" { // there is but one way
+	switch {
+	case v.ways.Signup && v.login.Asked.ScreenHint == hintSignup && v.note == (note{}):
+		to(v.w, v.r, p.at("/u/signup", v.login.State, note{}))
+		return
+	case v.ways.Password == "" && v.ways.Code != "": // there is but one way
 		to(v.w, v.r, p.at("/u/login/code", v.login.State, note{}))
 		return
 	}

@@ -16,10 +16,9 @@ import (
 
 // Answerer answers what a login's step leads to.
 type Answerer interface {
-	// Answer sends the browser on: to the application with its code, to another site, to a form. It sets the session's cookie.
-	Answer(w http.ResponseWriter, r *http.Request, c flows.Caller, step flows.Step)
-	// Refuse tells the application that the login was refused.
-	Refuse(w http.ResponseWriter, r *http.Request, c flows.Caller, login *flows.Login, no *flows.Refused)
+	// Answer sends the browser on, with what one of the flows' functions returned: to the application with the code or an error, to another
+	// site, to a form. It gives the browser its session's cookie.
+	Answer(w http.ResponseWriter, r *http.Request, c flows.Caller, login *flows.Login, step flows.Step, err error)
 }
 
 // Config is what [New] needs.

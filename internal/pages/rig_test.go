@@ -122,7 +122,7 @@ func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 	var login *flows.Login
 	if err == nil {
 		login, err = s.finder.Flows.Begin(r.Context(), c, flows.AuthorizationRequest{
-			ClientID: "app", RedirectURI: callback, ResponseType: "code", Scope: []string{"openid"}, State: "theirs", LoginHint: r.URL.Query().Get("login_hint"),
+			ClientID: "app", RedirectURI: callback, ResponseType: "code", Scope: []string{"openid"}, State: "theirs", LoginHint: r.URL.Query().Get("login_hint"), ScreenHint: r.URL.Query().Get("screen_hint"),
 			CodeChallenge: strings.Repeat("c", 43), CodeChallengeMethod: "S256",
 		}, s.finder.Cookies.Bind(w, r, c.Tenant.ID))
 	}
@@ -136,13 +136,18 @@ func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 // answers is what the OpenID provider does with a finished login.
 type answers struct{ s *site }
 
-func (a answers) Answer(w http.ResponseWriter, r *http.Request, c flows.Caller, step flows.Step) {
-	a.s.finder.Cookies.SetSession(w, &c.Tenant, step.SessionToken)
-	http.Redirect(w, r, callback+"?"+url.Values{"code": {step.Code}}.Encode(), http.StatusSeeOther)
-}
-
-func (a answers) Refuse(w http.ResponseWriter, r *http.Request, _ flows.Caller, _ *flows.Login, no *flows.Refused) {
-	http.Redirect(w, r, callback+"?"+url.Values{"error": {no.Code}, "error_description": {no.Description}}.Encode(), http.StatusSeeOther)
+func (a answers) Answer(w http.ResponseWriter, r *http.Request, c flows.Caller, _ *flows.Login, step flows.Step, err error) {
+	answer := url.Values{"code": {step.Code}}
+	var no *flows.Refused
+	switch {
+	case errors.As(err, &no):
+		answer = url.Values{"error": {no.Code}, "error_description": {no.Description}}
+	case err != nil:
+		answer = url.Values{"error": {"server_error"}}
+	default:
+		a.s.finder.Cookies.SetSession(w, &c.Tenant, step.SessionToken)
+	}
+	http.Redirect(w, r, callback+"?"+answer.Encode(), http.StatusSeeOther)
 }
 
 func (s *site) ok(err error) {
@@ -152,7 +157,7 @@ func (s *site) ok(err error) {
 	}
 }
 
-// link is what the newest mail to an address has: its link, or its code.
+// mail is what the newest mail to an address has: its link, or its code.
 func (s *site) mail(to, subject string) string {
 	s.t.Helper()
 	s.env.CatchUp()

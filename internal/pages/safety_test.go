@@ -143,31 +143,33 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
-// A refusal goes to the application; a fault is told to the log alone.
+// A refusal goes to the application. A fault before the login is told to the log alone.
 func TestHooksThatRefuseAndFail(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(h *auth.Hooks) {
 		h.PostLogin("gate", func(_ context.Context, ev *auth.PostLogin, api auth.PostLoginAPI) error {
-			switch *ev.User.Email {
-			case "eve@example.com":
+			if *ev.User.Email == "eve@example.com" {
 				api.Access.Deny("Not today.")
-			case "bob@example.com":
+			}
+			return nil
+		})
+		h.ValidateRegistrationUsername("broken", func(_ context.Context, ev *auth.RegistrationAttempt, _ auth.ValidateRegistrationAPI) error {
+			if ev.User.Email == "bob@example.com" {
 				return errors.New("PLANTED detail")
 			}
 			return nil
 		})
 	})
-	s.browser().signUp("ann@example.com")
-	s.env.SQL(`insert into auth.users (tenant_id, user_id, connection, email) select tenant_id, 'auth0|' || n, 'db', n || '@example.com' from auth.users, unnest('{eve,bob}'::text[]) as who(n)`)
-	s.env.SQL(`insert into auth.passwords (tenant_id, user_id, hash) select p.tenant_id, 'auth0|' || n, p.hash from auth.passwords p, unnest('{eve,bob}'::text[]) as who(n)`)
 	b := s.browser()
 	b.begin()
-	b.submit("identifier", "eve@example.com", "password", secret)
+	b.follow("Sign up")
+	b.submit("email", "eve@example.com")
+	b.submit("password", secret)
 	if b.at != callback+"?error=access_denied&error_description=Not+today." {
 		t.Errorf("the refusal is at %s\n%s", b.at, b.page)
 	}
-	b.begin()
-	b.submit("identifier", "bob@example.com", "password", secret)
+	b.open(s.url + "/begin?screen_hint=signup")
+	b.submit("email", "bob@example.com")
 	b.want(http.StatusInternalServerError, "This is a fault of the server's.")
 	if strings.Contains(b.page, "PLANTED") || !strings.Contains(s.log.String(), "PLANTED detail") || strings.Contains(s.log.String(), secret) {
 		t.Errorf("the page says\n%s\nand the log\n%s", b.page, s.log)

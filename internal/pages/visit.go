@@ -55,7 +55,7 @@ func (p *Pages) renderOf(v *visit, name, title string) {
 	if v.note.Next { // the form's second half is about the same address
 		out.Action = p.at(v.r.URL.Path, state, note{Typed: v.note.Typed, Next: true})
 	}
-	out.Links.Login = p.at("/u/login", state, note{})
+	out.Links.Login = p.at("/u/login", state, note{Next: v.login.Asked.ScreenHint == hintSignup})
 	if v.ways.Password != "" {
 		out.Links.Forgot = p.at("/u/forgot", state, note{})
 	}
@@ -83,14 +83,11 @@ func (p *Pages) again(v *visit, err error, n note) {
 func (p *Pages) authenticated(v *visit, who flows.Authenticated) {
 	step, err := p.cfg.Finder.Flows.Authenticated(v.r.Context(), v.caller, v.login, who)
 	var no *flows.Refused
-	switch {
-	case err == nil:
-		p.cfg.Answer.Answer(v.w, v.r, v.caller, step)
-	case errors.As(err, &no) && no.Code != "invalid_request":
-		p.cfg.Answer.Refuse(v.w, v.r, v.caller, v.login, no)
-	default: // it went on in another tab, or a fault
-		p.failed(v.w, v.r, err)
+	if errors.As(err, &no) && no.Code == "invalid_request" { // it went on in another tab, which the application needn't know
+		p.problem(v.w, v.r, http.StatusConflict, no.Description)
+		return
 	}
+	p.cfg.Answer.Answer(v.w, v.r, v.caller, v.login, step, err)
 }
 
 // sayable is what whoever sent a form may know of an error.
