@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/latchkey-dev/latchkey/internal/mail"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 )
@@ -18,10 +19,11 @@ const readyWithin = 2 * time.Second
 // routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
 // take it over.
 // Beside it are the public keys of tokens, and the management API, which answers for all that has no route here too.
-func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler) http.Handler {
+func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler, mails *mail.Mailbox) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
 	r.Get("/.well-known/jwks.json", jwks(issuer))
+	mailboxRoutes(r, mails)
 	r.Mount("/", management)
 	return r
 }
