@@ -74,7 +74,7 @@ func TestHostileValuesAreEscaped(t *testing.T) {
 	if strings.Contains(pages, "<script") {
 		t.Errorf("a script got in:\n%s", pages)
 	}
-	if b.header.Get("Content-Security-Policy") == "" || b.header.Get("Cache-Control") != "no-store" || b.header.Get("Referrer-Policy") != "no-referrer" {
+	if b.header.Get("Content-Security-Policy") == "" || b.header.Get("Cache-Control") != "no-store" || b.header.Get("Referrer-Policy") != "same-origin" {
 		t.Errorf("the headers are %v", b.header)
 	}
 }
