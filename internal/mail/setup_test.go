@@ -2,6 +2,9 @@ package mail_test
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,6 +59,40 @@ func TestSMTPNeedsTLS(t *testing.T) {
 	}
 	if len(server.took) != 1 {
 		t.Errorf("%d mails were taken", len(server.took))
+	}
+}
+
+// The password is given inside of TLS, or to this machine.
+func TestSMTPLogsIn(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(nil) // has a certificate for example.com
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	clear := newSMTPServer(t)
+	sealed := serveSMTP(t, func(l net.Listener) net.Listener { return tls.NewListener(l, web.TLS) })
+	for _, test := range []struct {
+		url    string
+		server *smtpServer
+		says   string
+	}{
+		{"smtp://user:p%40ss@localhost", clear, ""},
+		{"smtps://user:p%40ss@example.com", sealed, ""},
+		{"smtps://user:SECRET@example.com", sealed, "535"},
+		{"smtps://user:p%40ss@mail.other.com", sealed, "certificate"},
+	} {
+		s, err := mail.NewSMTP(test.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.DialTo(test.server.addr)
+		s.Trust(web.Certificate())
+		err = s.Send(t.Context(), &mail.Mail{ID: "1@x", From: "a@x.com", To: "b@x.com", Subject: "s", Text: "t", HTML: "h"})
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "SECRET")) {
+			t.Errorf("%s: %v", test.url, err)
+		}
+	}
+	if clear.logins.Load() != 1 || sealed.logins.Load() != 2 || len(clear.took) != 1 || len(sealed.took) != 1 {
+		t.Errorf("%d and %d logins; %d and %d mails", clear.logins.Load(), sealed.logins.Load(), len(clear.took), len(sealed.took))
 	}
 }
 

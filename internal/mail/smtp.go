@@ -22,6 +22,7 @@ const (
 // SMTP sends mails to a server, one connection each. It is safe for concurrent use.
 type SMTP struct {
 	host    string
+	tls     *tls.Config
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	options []mail.Option
 }
@@ -33,11 +34,11 @@ func NewSMTP(rawURL string) (*SMTP, error) {
 	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("mail: the URL of the SMTP server must be smtp://user:password@host:587 or smtps://user:password@host:465 (a % in the password is %25, an @ is %40)")
 	}
-	s := &SMTP{host: u.Hostname(), dial: (&net.Dialer{}).DialContext}
+	s := &SMTP{host: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}, dial: (&net.Dialer{}).DialContext}
 	port := 587
 	if u.Scheme == "smtps" {
 		port = 465
-		s.dial = (&tls.Dialer{Config: &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}}).DialContext
+		s.dial = (&tls.Dialer{Config: s.tls}).DialContext
 		s.options = append(s.options, mail.WithSSL())
 	} else {
 		policy := mail.TLSMandatory
@@ -51,7 +52,7 @@ func NewSMTP(rawURL string) (*SMTP, error) {
 			return nil, errors.New("mail: the port of the SMTP server is no number")
 		}
 	}
-	s.options = append(s.options, mail.WithPort(port), mail.WithTimeout(connectWithin))
+	s.options = append(s.options, mail.WithPort(port), mail.WithTimeout(connectWithin), mail.WithTLSConfig(s.tls))
 	if password, has := u.User.Password(); u.User.Username() != "" {
 		if !has {
 			return nil, errors.New("mail: the URL of the SMTP server has a user and no password: smtp://user:password@host:587")

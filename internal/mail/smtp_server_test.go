@@ -1,10 +1,12 @@
 package mail_test
 
 import (
+	"encoding/base64"
 	"net"
 	"net/textproto"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,6 +17,8 @@ type smtpServer struct {
 	addr string
 	took chan taken
 
+	logins atomic.Int32 // that were tried, with the password p@ss
+
 	mu    sync.Mutex
 	turns []func(*textproto.Conn) bool // what happens to the next mails in the place of their being taken
 }
@@ -24,11 +28,18 @@ type taken struct{ from, to, data string }
 
 func newSMTPServer(t *testing.T) *smtpServer {
 	t.Helper()
+	return serveSMTP(t, func(l net.Listener) net.Listener { return l })
+}
+
+// serveSMTP serves on what becomes of a listener.
+func serveSMTP(t *testing.T, on func(net.Listener) net.Listener) *smtpServer {
+	t.Helper()
 	var config net.ListenConfig
 	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l = on(l)
 	s := &smtpServer{t: t, addr: l.Addr().String(), took: make(chan taken, 100)}
 	var conns sync.WaitGroup
 	conns.Go(func() {
@@ -79,6 +90,16 @@ func (s *smtpServer) talk(c *textproto.Conn) {
 		}
 		answer = "250 ok"
 		switch verb, rest, _ := strings.Cut(line, " "); strings.ToUpper(verb) {
+		case "EHLO":
+			if c.PrintfLine("250-test") != nil {
+				return
+			}
+			answer = "250 AUTH PLAIN"
+		case "AUTH":
+			if answer = "235 welcome"; rest != "PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00user\x00p@ss")) {
+				answer = "535 no"
+			}
+			s.logins.Add(1)
 		case "MAIL":
 			mail = taken{from: rest}
 		case "RCPT":

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-dev/latchkey/auth"
+	"github.com/latchkey-dev/latchkey/hooks/hookstest"
 )
 
 func TestSignupAndVerify(t *testing.T) {
@@ -19,6 +20,7 @@ func TestSignupAndVerify(t *testing.T) {
 			return nil
 		})
 	})
+	s.env.SQL(`insert into auth.tenants (id) values ('other')`) // links say whose they are
 	b := s.browser()
 	b.begin()
 	b.want(http.StatusOK, "Log in", "Orders", `autocomplete="current-password"`)
@@ -171,6 +173,22 @@ func TestWays(t *testing.T) {
 	b.open(strings.Replace(state, "/u/login", "/u/signup", 1))
 	b.submit("email", "ann@example.com")
 	b.submit("username", "ann", "password", secret)
+	b.wantDone()
+
+	// Of several, the tenant's default.
+	s.env.SQL(`insert into auth.connections (tenant_id, id, name, strategy, enabled_clients) values ($1, 'db2', 'db2', 'auth0', '{app}')`, hookstest.Tenant)
+	s.env.SQL(`update auth.connections set enabled_clients = '{}' where id = 'mail'`)
+	b.begin()
+	b.want(http.StatusOK, "Log in")
+	if strings.Contains(b.page, "Forgot") || strings.Contains(b.page, "code") {
+		t.Errorf("it offers what can't be told apart:\n%s", b.page)
+	}
+	b.submit("identifier", "ann", "password", secret)
+	b.want(http.StatusOK, "There is no such connection, or the application may not use it.")
+	s.env.SQL(`update auth.tenants set default_directory = 'db'`)
+	b.begin()
+	b.want(http.StatusOK, "Forgot")
+	b.submit("identifier", "ann", "password", secret)
 	b.wantDone()
 }
 

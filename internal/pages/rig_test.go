@@ -88,19 +88,19 @@ func newSite(t *testing.T, register func(*auth.Hooks)) *site {
 	hooks.Serve(auth.Services{Opener: keys})
 	s.box, err = mail.NewMailbox()
 	s.ok(err)
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	database := &tenants{}
-	s.ok(mail.Register(hooks, mail.Config{Via: s.box, Database: database, Issuer: s.url + "/", From: "noreply@example.com"}))
-	s.env = hookstest.New(t, reg)
+	s.ok(mail.Register(hooks, mail.Config{Via: s.box, Database: database, Issuer: s.url + "/", From: "noreply@example.com", Logger: log}))
+	s.env = hookstest.New(t, reg, hookstest.Logger(log))
 	database.pool.Store(s.env.Pool())
 	tokens, err := token.Open(t.Context(), token.Config{Database: s.env.Pool(), Keys: keys, Issuer: s.url + "/", Alg: token.EdDSA})
 	s.ok(err)
 	f, err := flows.New(flows.Config{
-		Store: s.env.Store, Hooks: hooks, Tokens: tokens, Keys: keys,
+		Store: s.env.Store, Hooks: hooks, Tokens: tokens, Keys: keys, Logger: log,
 		Passwords: &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32},
 	})
 	s.ok(err)
 	s.finder = &inbound.Finder{Store: s.env.Store, Keys: keys, Flows: f, Cookies: inbound.CookiesFor(s.url)}
-	log := slog.New(slog.NewTextHandler(s.log, nil))
 	p, err := pages.New(pages.Config{Finder: s.finder, Answer: answers{s}, Issuer: s.url + "/", Logger: log})
 	s.ok(err)
 	mux := http.NewServeMux()
@@ -177,6 +177,25 @@ func (s *site) text(sql string, args ...any) (out string) {
 	s.t.Helper()
 	s.ok(s.env.Pool().QueryRow(s.t.Context(), sql, args...).Scan(&out))
 	return out
+}
+
+// requireHidden looks for secrets in every table, and in the log.
+func (s *site) requireHidden(secrets ...string) {
+	s.t.Helper()
+	const all = `select array_agg(table_schema || '.' || table_name) from information_schema.tables where table_schema in ('auth', 'latchkey') and table_type = 'BASE TABLE'`
+	var tables []string
+	s.ok(s.env.Pool().QueryRow(s.t.Context(), all).Scan(&tables))
+	for _, secret := range secrets {
+		for _, table := range tables {
+			found := s.text(`select count(*)::text from `+table+` t where strpos(t::text, $1) + strpos(t::text, encode($1::bytea, 'hex')) > 0`, secret)
+			if found != "0" || secret == "" {
+				s.t.Errorf("%s rows of %s have %q", found, table, secret)
+			}
+		}
+		if strings.Contains(s.log.String(), secret) {
+			s.t.Errorf("%q is in the log", secret)
+		}
+	}
 }
 
 // browser follows redirects on the site, and stops where they leave it.
