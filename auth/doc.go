@@ -44,7 +44,7 @@
 // the row, in the order of their registration. Where the fact is a row itself, it is that row ([AfterRegister],
 // [AfterEmailVerify]); the others are rows of auth.auth_events, which [Raise] writes in the transaction of what happened. The token
 // of a mail is sealed in its row by [RaiseSendEmail], and opened for the hook.
-// Latchkey has no flows yet that raise them: a service's own do.
+// The server's flows raise them, and so may a service's own.
 //
 //	hooks.go           Hooks; registration on events
 //	on_flows.go        registration on flows

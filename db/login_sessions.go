@@ -139,6 +139,15 @@ func (r *LoginSessions) Redeem(ctx context.Context, tenantID, code string) (Logi
 	return login, err
 }
 
+// EndOf ends a user's logins under way, and those whose code wasn't redeemed yet, but for a session's, or all where that is "". Errors:
+// hooks.ErrOutsideTx.
+func (r *LoginSessions) EndOf(ctx context.Context, tenantID, userID, butSession string) error {
+	_, err := inWrite(ctx, r.s, r.action(hooks.Update, "end"), func(ctx context.Context, w *write) (struct{}, error) {
+		return struct{}{}, w.step().EndLoginSessionsOf(ctx, tenantID, now(), userID, butSession)
+	})
+	return err
+}
+
 func (r *LoginSessions) action(op hooks.Operation, verb string) action {
 	return action{operation: op, table: "auth.login_sessions", verb: verb, entity: "login session"}
 }

@@ -24,6 +24,14 @@ func (r *Revocations) Add(ctx context.Context, tenantID string, until time.Time,
 	return err
 }
 
+// Once is Add for one id, and reports whether it was not revoked before: of two at once, it tells one so. Errors: as of Add.
+func (r *Revocations) Once(ctx context.Context, tenantID string, until time.Time, id string) (bool, error) {
+	n, err := inWrite(ctx, r.s, r.action(hooks.Insert, "add"), func(ctx context.Context, w *write) (int64, error) {
+		return w.lastUnstamped().RevokeOnce(ctx, tenantID, id, now(), until)
+	})
+	return n == 1, err
+}
+
 // Any reports whether any of the ids is revoked.
 func (r *Revocations) Any(ctx context.Context, tenantID string, ids ...string) (bool, error) {
 	revoked, err := dbsqlc.New(r.s.reader()).IsRevoked(ctx, tenantID, ids)

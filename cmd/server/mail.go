@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-dev/latchkey/auth"
@@ -49,13 +48,4 @@ func (m *mailing) register(flows *auth.Hooks, pool *pgxpool.Pool, issuer string,
 		c.From = "latchkey@localhost"
 	}
 	return box, mail.Register(flows, c)
-}
-
-// mailboxRoutes show the mails that weren't sent.
-func mailboxRoutes(r chi.Router, box *mail.Mailbox) {
-	if box == nil {
-		return
-	}
-	r.Get("/dev/mail", box.ServeHTTP)
-	r.Get("/dev/mail/{number}", box.ServeHTTP)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/latchkey-dev/latchkey/internal/mail"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 )
@@ -18,15 +17,21 @@ const readyWithin = 2 * time.Second
 
 // routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
 // take it over.
-// Beside it are the public keys of tokens, and the management API, which answers for all that has no route here too.
-func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler, mails *mail.Mailbox) http.Handler {
+// Beside it are the public keys of tokens, what each of the others mounts, and the management API, which answers for all that has no
+// route here too.
+func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler, others ...mountable) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
 	r.Get("/.well-known/jwks.json", jwks(issuer))
-	mailboxRoutes(r, mails)
+	for _, other := range others {
+		other.Mount(r)
+	}
 	r.Mount("/", management)
 	return r
 }
+
+// mountable is an API that adds its routes to the server's.
+type mountable interface{ Mount(r chi.Router) }
 
 func health(r chi.Router, l *listener.Listener) {
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })

@@ -96,7 +96,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	reg := db.NewHooks()
 	registerAudit(reg)
 	authHooks := auth.NewHooks(reg)
-	authHooks.Serve(auth.Services{Opener: secrets})
+	authHooks.Serve(auth.Services{Tokens: issuer, Opener: secrets})
 	mails, err := s.mailing.register(authHooks, keys, issuer.URL(), server != nil, log)
 	if err != nil {
 		return err
@@ -124,6 +124,10 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err != nil {
 		return err
 	}
+	logins, err := newLogins(store, authHooks, issuer, secrets, log)
+	if err != nil {
+		return err
+	}
 	stored := func(events []*hooks.Event) {
 		out.stored(events)
 		management.Wake()
@@ -139,7 +143,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public.server.Handler = routes(l, issuer, management, mails)
+	public.server.Handler = routes(l, issuer, management, logins, mails)
 	public.server.RegisterOnShutdown(management.Close) // or those who follow the feed would hold it up
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {

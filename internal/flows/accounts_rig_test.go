@@ -32,6 +32,7 @@ type accounts struct {
 	caller flows.Caller
 	reg    *db.Hooks
 	hooks  *auth.Hooks
+	config flows.Config
 
 	mu    sync.Mutex
 	ran   []string
@@ -53,10 +54,8 @@ func newAccounts(t *testing.T, before func(*accounts)) *accounts {
 	a.env = hookstest.New(t, a.reg)
 	tokens, err := token.Open(t.Context(), token.Config{Database: a.env.Pool(), Keys: keys, Issuer: issuer, Alg: token.EdDSA})
 	a.ok(err)
-	a.Flows, err = flows.New(flows.Config{
-		Store: a.env.Store, Hooks: a.hooks, Tokens: tokens, Keys: keys,
-		Passwords: &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32},
-	})
+	a.config = flows.Config{Store: a.env.Store, Hooks: a.hooks, Tokens: tokens, Keys: keys, Passwords: params(64, 1)}
+	a.Flows, err = flows.New(a.config)
 	a.ok(err)
 	client, err := a.env.Store.Clients.Create(t.Context(), hookstest.Tenant, db.CreateClient{ClientID: "app", Name: "App"})
 	a.ok(err)
@@ -68,6 +67,10 @@ func newAccounts(t *testing.T, before func(*accounts)) *accounts {
 	a.ok(err)
 	a.caller = flows.Caller{Tenant: tenant, Client: &client, Request: auth.Request{ID: "req_1", IP: "203.0.113.7", UserAgent: "Browser/1", Hostname: "id.example.com"}}
 	return a
+}
+
+func params(memory, iterations uint32) *argon2id.Params {
+	return &argon2id.Params{Memory: memory, Iterations: iterations, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
 func (a *accounts) register() {

@@ -59,15 +59,17 @@ func (f *Flows) goOn(ctx context.Context, c Caller, login *Login, answers json.R
 }
 
 func (f *Flows) wentOn(ctx context.Context, a *attempt, organization string) (Step, error) {
+	if err := a.isLogins(); err != nil {
+		return Step{}, err
+	}
 	if err := f.readWho(ctx, a); err != nil {
 		return Step{}, err
 	}
 	if organization != "" {
-		in, err := f.cfg.Store.Organizations.Get(ctx, a.Tenant.ID, organization)
-		if err != nil {
+		var err error
+		if a.in, err = f.stillOf(ctx, a.Tenant.ID, organization, a.who.User.UserID); err != nil {
 			return Step{}, err
 		}
-		a.in = &in
 	}
 	switch a.login.Stage() {
 	case StageForm:

@@ -35,10 +35,14 @@ func (f *Flows) finish(ctx context.Context, a *attempt) (step Step, err error) {
 			return err
 		}
 		step = Step{SessionToken: token, Login: a.login}
-		return a.move(ctx, tx.LoginSessions, StageDone, progress{}, func(l *db.LoginSession) {
-			l.SessionID = &session.ID
+		err = a.move(ctx, tx.LoginSessions, StageDone, progress{}, func(l *db.LoginSession) {
+			l.SessionID = &session
 			step.Code = db.GiveCode(l, codeLifetime)
 		})
+		if err != nil {
+			return err
+		}
+		return f.leaveSession(ctx, tx, a) // last, as EndAll locks logins before sessions
 	})
 	if err != nil {
 		return Step{}, err
@@ -52,7 +56,7 @@ func (f *Flows) greet(ctx context.Context, tx *db.Tx, a *attempt) error {
 		return f.logIn(ctx, tx, a.Caller, logSilent, "The user was logged in already", a.line())
 	}
 	if !a.counted {
-		if _, err := tx.Users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, a.now()); err != nil {
+		if _, err := a.count(ctx, tx.Users); err != nil {
 			return err
 		}
 	}
@@ -62,33 +66,53 @@ func (f *Flows) greet(ctx context.Context, tx *db.Tx, a *attempt) error {
 	return f.logIn(ctx, tx, a.Caller, logLogin, "The user logged in", a.line())
 }
 
-// openSession makes the session, or goes on with the one that the login was resumed by. The one that the browser had ends: what was begun
-// in it isn't mixed with what comes.
-func (f *Flows) openSession(ctx context.Context, tx *db.Tx, a *attempt) (db.Session, string, error) {
-	idle, all := hours(a.Tenant.IdleSessionLifetime), hours(a.Tenant.SessionLifetime)
+// count writes the stats of a login. The row is the one that a change of the password writes too, so of the two one sees the other: a login by the
+// password of before comes to nothing.
+func (a *attempt) count(ctx context.Context, users *db.Users) (db.UserStats, error) {
+	stats, err := users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, db.Login{IP: a.Request.IP})
+	if err == nil && stats.LastPasswordReset != nil && stats.LastPasswordReset.After(authenticatedAt(a.who.Methods)) {
+		err = &Refused{"invalid_grant", "The password was changed meanwhile: log in again."}
+	}
+	return stats, err
+}
+
+// openSession makes the session, and names the one that the login was resumed by.
+func (f *Flows) openSession(ctx context.Context, tx *db.Tx, a *attempt) (id, token string, err error) {
 	if a.resumed {
 		if a.login.Session == nil {
-			return db.Session{}, "", errEnded()
+			return "", "", errEnded()
 		}
-		s, err := tx.Sessions.Use(ctx, a.Tenant.ID, a.login.Session.ID, a.login.ClientID, idle)
-		if errors.Is(err, db.ErrNotFound) {
-			err = errEnded()
-		}
-		return s, "", err
-	}
-	if former := a.login.Session; former != nil {
-		if _, err := tx.Sessions.End(ctx, a.Tenant.ID, former.ID); err != nil && !errors.Is(err, db.ErrNotFound) {
-			return db.Session{}, "", err
-		}
+		return a.login.Session.ID, "", nil
 	}
 	methods, err := json.Marshal(a.who.Methods)
 	if err != nil {
-		return db.Session{}, "", err
+		return "", "", err
 	}
-	return tx.Sessions.Create(ctx, a.Tenant.ID, db.CreateSession{
-		UserID: a.who.User.UserID, Connection: a.who.Connection.Name, Methods: methods, ClientID: a.login.ClientID,
-		IP: given(a.Request.IP), UserAgent: given(a.Request.UserAgent), Idle: idle, Lifetime: all,
+	s, token, err := tx.Sessions.Create(ctx, a.Tenant.ID, db.CreateSession{
+		UserID: a.who.User.UserID, Connection: a.who.Connection.Name, Methods: methods, ClientID: a.login.ClientID, IP: given(a.Request.IP),
+		UserAgent: given(a.Request.UserAgent), Idle: hours(a.Tenant.IdleSessionLifetime), Lifetime: hours(a.Tenant.SessionLifetime),
 	})
+	return s.ID, token, err
+}
+
+// leaveSession ends the session that the browser had, as what was begun in it isn't mixed with what comes; or goes on with it, where the login
+// was resumed by it.
+func (f *Flows) leaveSession(ctx context.Context, tx *db.Tx, a *attempt) error {
+	former := a.login.Session
+	if former == nil {
+		return nil
+	}
+	if !a.resumed {
+		if _, err := tx.Sessions.End(ctx, a.Tenant.ID, former.ID); err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		return nil
+	}
+	_, err := tx.Sessions.Use(ctx, a.Tenant.ID, former.ID, a.login.ClientID, hours(a.Tenant.IdleSessionLifetime))
+	if errors.Is(err, db.ErrNotFound) {
+		return errEnded()
+	}
+	return err
 }
 
 func errEnded() error { return &Refused{"login_required", "The session has ended."} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -60,7 +61,7 @@ func (f *Flows) directly(ctx context.Context, a *attempt) error {
 		return err
 	}
 	if f.cfg.Hooks.HasPostLogin() {
-		stats, err := f.cfg.Store.Users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, a.now())
+		stats, err := a.count(ctx, f.cfg.Store.Users)
 		if err != nil {
 			return err
 		}
@@ -104,6 +105,18 @@ func (f *Flows) grantOf(ctx context.Context, login *Login) (Grant, error) {
 		return Grant{}, fmt.Errorf("flows: grant: methods: %w", err)
 	}
 	g.AuthenticatedAt = authenticatedAt(g.Methods)
-	g.User, err = f.userOf(ctx, login.TenantID, *login.UserID)
+	g.User, err = f.grantee(ctx, login.TenantID, *login.UserID)
 	return g, err
+}
+
+// grantee reads the user whom tokens are for, as it is by now.
+func (f *Flows) grantee(ctx context.Context, tenantID, id string) (db.User, error) {
+	user, err := f.cfg.Store.Users.Get(ctx, tenantID, id)
+	switch {
+	case errors.Is(err, db.ErrNotFound), err == nil && user.Blocked:
+		return user, invalidGrant("The user is blocked, or there is none any more.")
+	case err == nil && user.LinkedTo != nil:
+		return user, invalidGrant("The user was linked to another account: log in again.")
+	}
+	return user, err
 }

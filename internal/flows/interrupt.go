@@ -24,7 +24,7 @@ func (f *Flows) interrupt(ctx context.Context, a *attempt, from Stage) (Step, er
 	}
 	err = f.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
 		if !a.counted {
-			if _, err := tx.Users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, a.now()); err != nil {
+			if _, err := a.count(ctx, tx.Users); err != nil {
 				return err
 			}
 		}

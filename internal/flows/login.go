@@ -58,6 +58,9 @@ func (f *Flows) Authenticated(ctx context.Context, c Caller, login *Login, who A
 }
 
 func (f *Flows) authenticated(ctx context.Context, a *attempt) (Step, error) {
+	if err := a.isLogins(); err != nil {
+		return Step{}, err
+	}
 	if a.who.User.Blocked {
 		return Step{}, errBlocked()
 	}
@@ -71,7 +74,7 @@ func (f *Flows) authenticated(ctx context.Context, a *attempt) (Step, error) {
 	var stats db.UserStats
 	err = f.cfg.Store.InTx(ctx, func(tx *db.Tx) error {
 		if !a.silent() {
-			if stats, err = tx.Users.RecordLogin(ctx, a.Tenant.ID, a.who.User.UserID, a.now()); err != nil {
+			if stats, err = a.count(ctx, tx.Users); err != nil {
 				return err
 			}
 		}
@@ -108,8 +111,6 @@ func (f *Flows) judged(ctx context.Context, a *attempt) (Step, error) {
 
 // silent reports whether it is a login that nobody sees. It is counted as none, and hooks on after_login don't hear of it.
 func (a *attempt) silent() bool { return a.login != nil && a.login.Asked.Silent() }
-
-func (a *attempt) now() db.Login { return db.Login{IP: a.Request.IP} }
 
 // move takes the login on from where it was when it was read.
 func (a *attempt) move(ctx context.Context, sessions *db.LoginSessions, to Stage, p progress, more ...func(*db.LoginSession)) error {
@@ -179,6 +180,14 @@ func refusal(err error) error {
 		return &Refused{"access_denied", no.Reason}
 	}
 	return err
+}
+
+// isLogins says what is wrong with a caller that isn't the login's: its program doesn't read the client by Login.ClientID.
+func (a *attempt) isLogins() error {
+	if a.Client == nil || a.Client.ClientID != a.login.ClientID || a.Tenant.ID != a.login.TenantID {
+		return errors.New("the caller's client isn't the login's: read it by Login.ClientID")
+	}
+	return nil
 }
 
 func errBlocked() error { return &Refused{"access_denied", "The user is blocked."} }

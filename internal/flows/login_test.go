@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ func TestLogin(t *testing.T) {
 	l.wantText("2 203.0.113.7", `select login_count || ' ' || last_ip from auth.user_stats`)
 	l.wantText("after_login after_login", `select string_agg(type, ' ') from auth.auth_events`)
 	l.wantText("2", `select count(*) from auth.sessions where ended_at is null and user_id = 'auth0|ann' and client_ids = '{app}'`)
+	l.wantText("60", `select round(max(extract(epoch from code_expires_at - updated_at)))::text from auth.login_sessions`)
 	if got := l.lines(); got != "s s" {
 		t.Errorf("lines %q", got)
 	}
@@ -94,6 +96,47 @@ func TestLoginGoesOnOnce(t *testing.T) {
 	l.refused(err, "invalid_request")
 	_, err = l.FindLogin(t.Context(), "acme", "made-up", l.browser)
 	l.refused(err, "invalid_request")
+}
+
+// Two forms that come at once make one session.
+func TestLoginTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLogins(t, nil)
+	login := l.begin()
+	tabs := []*flows.Login{l.find(login.State), l.find(login.State), l.find(login.State)}
+	var wg sync.WaitGroup
+	errs := make([]error, len(tabs))
+	for i, tab := range tabs {
+		wg.Go(func() { _, errs[i] = l.Authenticated(t.Context(), l.caller, tab, l.who()) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		l.refused(err, "invalid_request")
+	}
+	if won != 1 {
+		t.Errorf("%d logins of one", won)
+	}
+	l.wantText("1 1 1", `select (select count(*) from auth.sessions) || ' ' || (select login_count from auth.user_stats) || ' ' || (select count(*) from auth.auth_events)`)
+}
+
+// A caller that names another client than the login's is a fault of the program.
+func TestLoginOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	l := newLogins(t, nil)
+	login := l.begin()
+	other := *l.caller.Client
+	other.ClientID = "other"
+	l.caller.Client = &other
+	var no *flows.Refused
+	if _, err := l.Authenticated(t.Context(), l.caller, login, l.who()); err == nil || errors.As(err, &no) {
+		t.Errorf("error %v; want a fault", err)
+	}
+	l.wantText("0", `select count(*) from auth.sessions`)
 }
 
 // What a PostLogin hook refuses is no login: there is no session, no code, no event, and the line says why. So it is with a fault.
@@ -149,8 +192,10 @@ func TestBlockedUser(t *testing.T) {
 func TestPostLogin(t *testing.T) {
 	t.Parallel()
 	var seen auth.PostLogin
-	l := newLogins(t, postLogin(func(ev *auth.PostLogin, api auth.PostLoginAPI) error {
+	var l *logins
+	l = newLogins(t, postLogin(func(ev *auth.PostLogin, api auth.PostLoginAPI) error {
 		seen = *ev
+		l.wantText("0", `select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`)
 		api.User.SetUserMetadata("color", "blue")
 		api.User.SetAppMetadata("plan", "pro")
 		api.IDToken.SetCustomClaim("https://example.com/plan", "pro")

@@ -75,7 +75,7 @@ func (c *Caller) line(kind, description string, of *logOf) db.CreateLog {
 	switch {
 	case of.user != nil:
 		l.UserID, l.UserName = &of.user.UserID, nameOf(of.user)
-	case strings.Contains(of.typed, "@"): // what isn't an address may be a password in the wrong field
+	case strings.Contains(of.typed, "@") && len(of.typed) <= 320: // what isn't an address may be a password in the wrong field
 		l.UserName = &of.typed
 	}
 	return l

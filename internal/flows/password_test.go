@@ -3,6 +3,7 @@ package flows_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestRehash(t *testing.T) {
 	t.Parallel()
 	a := newAccounts(t, nil)
 	a.signup("ann@example.com")
-	hash, err := argon2id.CreateHash(secret, &argon2id.Params{Memory: 32, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	hash, err := argon2id.CreateHash(secret, params(32, 1))
 	a.ok(err)
 	a.env.SQL(`update auth.passwords set hash = $1`, hash)
 	_, err = a.check("ann@example.com", another)
@@ -183,5 +184,28 @@ func TestLockoutHolds(t *testing.T) {
 	a.wantRefused(err, "invalid_grant")
 	if n := a.text(`select count(*)::text from auth.tries where kind = 'login/address'`); n != "2" {
 		t.Errorf("%s addresses", n)
+	}
+}
+
+// A user that there isn't costs what a wrong password does: a hash, beside which nothing else counts. It is the memory that is looked at,
+// as time depends on who else is busy.
+func TestCheckPasswordCostsTheSame(t *testing.T) {
+	t.Parallel()
+	a := newAccounts(t, nil)
+	a.config.Passwords = params(64*1024, 1)
+	var err error
+	a.Flows, err = flows.New(a.config)
+	a.ok(err)
+	a.signup("ann@example.com")
+	a.env.SQL(`insert into auth.users (tenant_id, user_id, connection, email) values ('test', 'auth0|bob', 'db', 'bob@example.com')`)
+	for _, name := range []string{"ann@example.com", "bob@example.com", "nobody@example.com", strings.Repeat("x", 5000)} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := a.check(name, another)
+		a.wantRefused(err, "invalid_grant")
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 10; took < 64*1024 {
+			t.Errorf("%.20s took %d KiB", name, took)
+		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	minPassword = 8   // characters, unless the connection says otherwise
-	maxPassword = 256 // bytes
+	minPassword = 8    // characters, unless the connection says otherwise
+	maxPassword = 256  // bytes, of a new one
+	maxTyped    = 4096 // bytes, of one to be compared: the management API takes longer ones than a signup does
 	// maxHashMemory bounds what an imported hash may ask for: KiB.
 	maxHashMemory = 1 << 20
 )
@@ -72,7 +73,7 @@ func (f *Flows) compare(ctx context.Context, password, hash string) (match, outd
 	if !known {
 		hash = f.noHash
 	}
-	if len(password) > maxPassword {
+	if len(password) > maxTyped {
 		password = "" // matches nothing, and takes as long
 		known = false
 	}

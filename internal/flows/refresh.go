@@ -139,17 +139,12 @@ func (f *Flows) regrant(ctx context.Context, a *attempt, row *db.RefreshToken, s
 	if err := errors.Join(json.Unmarshal(row.Claims, &claims), json.Unmarshal(row.Methods, &a.who.Methods)); err != nil {
 		return g, fmt.Errorf("refresh token: %w", err)
 	}
-	user, err := f.cfg.Store.Users.Get(ctx, a.Tenant.ID, row.UserID)
-	switch {
-	case errors.Is(err, db.ErrNotFound), err == nil && user.Blocked:
-		return g, invalidGrant("The user is blocked, or there is none any more.")
-	case err == nil && user.LinkedTo != nil:
-		return g, invalidGrant("The user was linked to another account: log in again.")
-	case err != nil:
+	user, err := f.grantee(ctx, a.Tenant.ID, row.UserID)
+	if err != nil {
 		return g, err
 	}
 	if a.who.User = user; claims.OrganizationID != "" {
-		if a.in, err = f.organizationOf(ctx, a.Caller, claims.OrganizationID, &a.who); err != nil {
+		if a.in, err = f.stillOf(ctx, a.Tenant.ID, claims.OrganizationID, user.UserID); err != nil {
 			return g, err
 		}
 	}

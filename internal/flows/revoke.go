@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/latchkey-dev/latchkey/auth"
 	"github.com/latchkey-dev/latchkey/db"
@@ -67,10 +68,13 @@ func (f *Flows) Logout(ctx context.Context, c Caller, s db.Session) error {
 	return nil
 }
 
-// EndAll ends what a user is logged in by, in the transaction of what makes it so (a reset or a change of the password, a block): sessions but
-// one, or all where that is "", refresh tokens, and the access tokens of both. No hook runs. Access tokens of a login that had neither, by the
+// EndAll ends what a user is logged in by, in the transaction of what makes it so (a reset or a change of the password, a block): logins under
+// way, codes that weren't redeemed, sessions but one, or all where that is "", refresh tokens, and the access tokens of these. No hook runs. Access tokens of a login that had neither, by the
 // password grant, go on until they expire, though not for a user who is blocked.
 func (f *Flows) EndAll(ctx context.Context, tx *db.Tx, tenantID, userID, butSession string) error {
+	if err := tx.LoginSessions.EndOf(ctx, tenantID, userID, butSession); err != nil { // first: who waits here for a login's end sees its session
+		return fmt.Errorf("flows: end all: %w", err)
+	}
 	sessions, err := tx.Sessions.EndOf(ctx, tenantID, userID, butSession)
 	if err != nil {
 		return fmt.Errorf("flows: end all: %w", err)
@@ -87,5 +91,7 @@ func (f *Flows) EndAll(ctx context.Context, tx *db.Tx, tenantID, userID, butSess
 
 // revokeIn revokes ids for as long as a token may live that carries one.
 func (f *Flows) revokeIn(ctx context.Context, tx *db.Tx, tenantID string, ids ...string) error {
-	return tx.Revocations.Add(ctx, tenantID, f.cfg.Now().Add(token.MaxLifetime+token.Leeway), ids...)
+	return tx.Revocations.Add(ctx, tenantID, f.revokedUntil(), ids...)
 }
+
+func (f *Flows) revokedUntil() time.Time { return f.cfg.Now().Add(token.MaxLifetime + token.Leeway) }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // kept is how many mails a Mailbox keeps.
@@ -67,6 +69,15 @@ func (b *Mailbox) newestFirst() []numbered {
 	all := slices.Clone(b.mails)
 	slices.Reverse(all)
 	return all
+}
+
+// Mount adds its pages, /dev/mail and /dev/mail/{number}; those of a nil Mailbox are none.
+func (b *Mailbox) Mount(r chi.Router) {
+	if b == nil {
+		return
+	}
+	r.Get("/dev/mail", b.ServeHTTP)
+	r.Get("/dev/mail/{number}", b.ServeHTTP)
 }
 
 // ServeHTTP lists the mails, and shows the one that the path value "number" names. It answers this machine's requests alone, made to a name

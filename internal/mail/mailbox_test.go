@@ -8,15 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"github.com/latchkey-dev/latchkey/internal/mail"
 )
 
 // get asks a mailbox for a page.
-func get(t *testing.T, box http.Handler, path, host, remote string) (int, string) {
+func get(t *testing.T, box *mail.Mailbox, path, host, remote string) (int, string) {
 	t.Helper()
-	mux := http.NewServeMux()
-	mux.Handle("GET /dev/mail", box)
-	mux.Handle("GET /dev/mail/{number}", box)
+	mux := chi.NewRouter()
+	box.Mount(mux)
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 	r.Host, r.RemoteAddr = host, remote
 	w := httptest.NewRecorder()

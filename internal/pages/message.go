@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/flows"
 )
 
@@ -21,7 +22,7 @@ func (p *Pages) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if r.Context().Err() == nil { // or whoever asked is gone
-		p.log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"), "error", err)
+		p.log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "request_id", r.Header.Get(edge.RequestID), "error", err)
 	}
 	p.problem(w, r, http.StatusInternalServerError, "This is a fault of the server's. Try again in a while.")
 }

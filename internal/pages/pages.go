@@ -10,6 +10,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/flows"
 	"github.com/latchkey-dev/latchkey/internal/inbound"
 )
@@ -81,6 +84,13 @@ func New(cfg Config) (*Pages, error) {
 	}))
 	p.serve = guard.Handler(mux)
 	return p, nil
+}
+
+// Mount adds the pages to a server's routes.
+func (p *Pages) Mount(r chi.Router) {
+	r.With(edge.Around(p.log, func(w http.ResponseWriter, r *http.Request) {
+		p.problem(w, r, http.StatusInternalServerError, "This is a fault of the server's. Try again in a while.")
+	})).Handle("/u/*", p)
 }
 
 // maxForm bounds what a form may send.

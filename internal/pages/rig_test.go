@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/alexedwards/argon2id"
+	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -103,9 +104,9 @@ func newSite(t *testing.T, register func(*auth.Hooks)) *site {
 	s.finder = &inbound.Finder{Store: s.env.Store, Keys: keys, Flows: f, Cookies: inbound.CookiesFor(s.url)}
 	p, err := pages.New(pages.Config{Finder: s.finder, Answer: answers{s}, Issuer: s.url + "/", Logger: log})
 	s.ok(err)
-	mux := http.NewServeMux()
-	mux.Handle("/u/", p)
-	mux.HandleFunc("/begin", s.begin)
+	mux := chi.NewRouter()
+	p.Mount(mux)
+	mux.Get("/begin", s.begin)
 	server.Config.Handler = mux
 	server.Start()
 	t.Cleanup(server.Close)

@@ -76,7 +76,7 @@ func triggers(tables []string) []Trigger {
 		{id: PreUserDeletion, sync: true},
 		{id: "post-user-registration", of: userTable, op: hooks.Insert},
 		{id: PostUserLogin, of: eventTable, op: hooks.Insert, is: ofType("after_login")},
-		{id: "post-user-update", of: userTable, op: hooks.Update},
+		{id: "post-user-update", of: userTable, op: hooks.Update, is: notOnlyLinked},
 		{id: "post-user-deletion", of: userTable, op: hooks.Delete},
 		{id: "after_register", of: userTable, op: hooks.Insert},
 		{id: "after_email_verify", of: userTable, op: hooks.Update, is: emailVerified},
@@ -175,4 +175,11 @@ func ofType(name string) func(*hooks.Event) bool {
 // emailVerified is an update by which email_verified turns true, or may have.
 func emailVerified(ev *hooks.Event) bool {
 	return ev.New != nil && text(ev.New, "email_verified") == "t" && ev.MayHaveChanged("email_verified")
+}
+
+// notOnlyLinked is an update that is more than a link to another account: that is no change of the user, though it is one of the row.
+func notOnlyLinked(ev *hooks.Event) bool {
+	return ev.New == nil || !ev.MayHaveChanged("linked_to") || slices.ContainsFunc(ev.New.Shape.Columns, func(column string) bool {
+		return column != "linked_to" && column != "updated_at" && ev.MayHaveChanged(column)
+	})
 }

@@ -18,6 +18,7 @@ func tables() []string {
 func TestTriggersOfEvents(t *testing.T) {
 	t.Parallel()
 	user := shape("auth.users", "email_verified", pgtype.BoolOID)
+	linked := shape("auth.users", "email_verified", pgtype.BoolOID, "linked_to", pgtype.TextOID, "updated_at", pgtype.TextOID)
 	raised := shape("auth.auth_events", "type", pgtype.TextOID)
 	role := shape("auth.roles", "name", pgtype.TextOID)
 	perms := shape("auth.role_permissions", "role_id", pgtype.TextOID)
@@ -33,6 +34,9 @@ func TestTriggersOfEvents(t *testing.T) {
 		{event(hooks.Update, "", image(user, "f"), image(user, "f")), "post-user-update user.updated user.* *", "user.updated"},
 		{event(hooks.Update, "", image(user, "f"), image(user, "t")), "post-user-update after_email_verify user.updated user.* *", "user.updated"},
 		{event(hooks.Update, "", image(user, "t"), image(user, "t")), "post-user-update user.updated user.* *", "user.updated"},
+		{event(hooks.Update, "", image(linked, "t", "NULL", "1"), image(linked, "t", "a", "2")), "user.updated user.* *", "user.updated"},
+		{event(hooks.Update, "", image(linked, "f", "NULL", "1"), image(linked, "t", "a", "2")), "post-user-update after_email_verify user.updated user.* *", "user.updated"},
+		{event(hooks.Update, "", image(linked, "t", "a", "1"), image(linked, "t", "a", "2")), "post-user-update user.updated user.* *", "user.updated"},
 		{event(hooks.Delete, "", image(user, "t"), nil), "post-user-deletion user.deleted user.* *", "user.deleted"},
 		{event(hooks.Insert, "", nil, image(raised, "after_login")), "post-user-login after_login auth_event.created auth_event.* *", "after_login"},
 		{event(hooks.Insert, "", nil, image(raised, "after_logout")), "after_logout auth_event.created auth_event.* *", "after_logout"},

@@ -29,3 +29,8 @@ returning *;
 
 -- name: FindLoginSessionByCode :one
 select * from auth.login_sessions where tenant_id = $1 and code_hash = $2;
+
+-- Those under way, and those whose code wasn't redeemed yet.
+-- name: EndLoginSessionsOf :exec
+update auth.login_sessions set expires_at = sqlc.arg(at)::timestamptz, code_expires_at = case when code_expires_at is not null then sqlc.arg(at) end
+ where tenant_id = $1 and user_id = sqlc.arg(user_id)::text and code_used_at is null and expires_at > sqlc.arg(at) and session_id is distinct from sqlc.arg(but)::text;

@@ -11,6 +11,22 @@ import (
 	"time"
 )
 
+const endLoginSessionsOf = `-- name: EndLoginSessionsOf :exec
+update auth.login_sessions set expires_at = $2::timestamptz, code_expires_at = case when code_expires_at is not null then $2 end
+ where tenant_id = $1 and user_id = $3::text and code_used_at is null and expires_at > $2 and session_id is distinct from $4::text
+`
+
+// Those under way, and those whose code wasn't redeemed yet.
+func (q *Queries) EndLoginSessionsOf(ctx context.Context, tenantID string, at time.Time, userID string, but string) error {
+	_, err := q.db.Exec(ctx, endLoginSessionsOf,
+		tenantID,
+		at,
+		userID,
+		but,
+	)
+	return err
+}
+
 const findLoginSession = `-- name: FindLoginSession :one
 select tenant_id, id, state_hash, browser_hash, step, client_id, request, connection, user_id, session_id, methods, outcome, answers, ip, user_agent, code_hash, code_expires_at, code_used_at, created_at, updated_at, expires_at from auth.login_sessions where tenant_id = $1 and state_hash = $2 and expires_at > $3
 `

@@ -36,3 +36,20 @@ func (q *Queries) Revoke(ctx context.Context, tenantID string, ids []string, cre
 	)
 	return err
 }
+
+const revokeOnce = `-- name: RevokeOnce :execrows
+insert into auth.revocations (tenant_id, id, created_at, expires_at) values ($1, $2, $3, $4) on conflict do nothing
+`
+
+func (q *Queries) RevokeOnce(ctx context.Context, tenantID string, iD string, createdAt time.Time, expiresAt time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, revokeOnce,
+		tenantID,
+		iD,
+		createdAt,
+		expiresAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}

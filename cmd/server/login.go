@@ -1,0 +1,23 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/latchkey-dev/latchkey/auth"
+	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/authapi"
+	"github.com/latchkey-dev/latchkey/internal/flows"
+	"github.com/latchkey-dev/latchkey/internal/inbound"
+	"github.com/latchkey-dev/latchkey/internal/seal"
+	"github.com/latchkey-dev/latchkey/internal/token"
+)
+
+// newLogins is what people sign up and log in by, on the server's parts.
+func newLogins(store *db.Store, authHooks *auth.Hooks, issuer *token.Issuer, secrets *seal.Keys, log *slog.Logger) (*authapi.API, error) {
+	flow, err := flows.New(flows.Config{Store: store, Hooks: authHooks, Tokens: issuer, Keys: secrets, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	finder := &inbound.Finder{Store: store, Keys: secrets, Flows: flow, Cookies: inbound.CookiesFor(issuer.URL())}
+	return authapi.New(authapi.Config{Flows: flow, Finder: finder, Logger: log})
+}
