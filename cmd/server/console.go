@@ -58,7 +58,8 @@ func (c *console) line(format string, args ...any) {
 
 // welcome says where everything is, and how to see a hook fire.
 // token is for the management API; without one, the command that makes them is named.
-func (c *console) welcome(url, admin, token string, d *database, server *postgres.Server) {
+// mails says that they are kept in the mailbox.
+func (c *console) welcome(url, admin, token string, mails bool, d *database, server *postgres.Server) {
 	source := "LATCHKEY_DATABASE_URL"
 	if server != nil {
 		source = fmt.Sprintf("a private Postgres %s from %s, data in %s", server.Version(), server.Source(), server.Dir())
@@ -75,6 +76,9 @@ func (c *console) welcome(url, admin, token string, d *database, server *postgre
 		c.line("Tokens for the management API: latchkey token")
 	}
 	c.line("The API: %s/docs", url)
+	if mails {
+		c.line("Mails are not sent, and shown here: %s/dev/mail", url)
+	}
 	if server != nil {
 		c.line("Webhooks may go to this machine (%s), as this is a private Postgres; with a database of your own they need --webhook-allow.", strings.Join(thisMachine(), ", "))
 	}

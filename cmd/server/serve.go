@@ -25,6 +25,7 @@ import (
 type serveCommand struct {
 	issuing `embed:""`
 	sending `embed:""`
+	mailing `embed:""`
 	keeping `embed:""`
 
 	Addr      string        `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" help:"Where to listen for HTTP."`
@@ -96,6 +97,10 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	registerAudit(reg)
 	authHooks := auth.NewHooks(reg)
 	authHooks.Serve(auth.Services{Tokens: issuer, Opener: secrets})
+	mails, err := s.mailing.register(authHooks, keys, issuer.URL(), server != nil, log)
+	if err != nil {
+		return err
+	}
 	writes, hooked := metrics.NewStore(), metrics.NewListener(d.Group)
 	reg.ObserveBefore(writes.Before)
 	guard, err := s.guard(server != nil)
@@ -138,7 +143,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public.server.Handler = routes(l, issuer, management, logins)
+	public.server.Handler = routes(l, issuer, management, logins, mails)
 	public.server.RegisterOnShutdown(management.Close) // or those who follow the feed would hold it up
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {
@@ -161,11 +166,11 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 		defer func() { _ = os.Remove(d.issuerFile()) }() // the next start writes it anew
 	}
 	beside := []func(context.Context){management.RunJobs, s.pruner(store, writes, log).run}
-	return runTogether(ctx, l, beside, sites, func() { out.welcome(public.url(), admin, raw, d, server) }, func() { out.standingBy(public.url(), d) })
+	return runTogether(ctx, l, beside, sites, func() { out.welcome(public.url(), admin, raw, mails != nil, d, server) }, func() { out.standingBy(public.url(), d) })
 }
 
-// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences, for the management API's reads, and for what
-// webhooks that are asked before a write need.
+// keysPool is for reading the keys that sign tokens, once a minute, and tenants' audiences and senders, for the management API's reads, and for
+// what webhooks that are asked before a write need.
 func (d *database) keysPool(ctx context.Context) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(d.DatabaseURL)
 	if err != nil {

@@ -142,6 +142,8 @@ func TestServeFromNothing(t *testing.T) {
 	requireStatus(t, p, "/healthz", http.StatusOK)
 	requireStatus(t, p, "/readyz", http.StatusOK)
 	requireStatus(t, p, "/v2/logout", http.StatusOK)
+	requireStatus(t, p, "/dev/mail", http.StatusOK)
+	requireStatus(t, p, "/dev/mail/1", http.StatusNotFound)
 	requireToken(t, p, dir)
 	p.paste()
 	p.paste()
