@@ -1,61 +1,22 @@
 package api
 
 import (
-	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-dev/latchkey/internal/edge"
 )
 
-const (
-	requestIDHeader = "X-Request-Id"
-	maxRequestID    = 128
-)
+const requestIDHeader = edge.RequestID
 
-// atEdge is around every route: the request's id, the headers that all answers have, and an answer for a panic.
+// atEdge is around every route.
 func atEdge(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			id := r.Header.Get(requestIDHeader)
-			if !validRequestID(id) {
-				id = "req_" + rand.Text()[:21]
-				r.Header.Set(requestIDHeader, id)
-			}
-			h := w.Header()
-			h.Set(requestIDHeader, id)
-			h.Set("X-Content-Type-Options", "nosniff")
-			h.Set("Cache-Control", "no-store")
-			defer answerPanic(w, r, log)
-			next.ServeHTTP(w, r)
-		})
-	}
-}
-
-// answerPanic tells the caller nothing of it, and the log all.
-func answerPanic(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(p) // net/http ends the connection
-	}
-	log.ErrorContext(r.Context(), "a request panicked", "request_id", r.Header.Get(requestIDHeader), "method", r.Method, "path", r.URL.Path,
-		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	writeProblem(w, internalError(nil))
-}
-
-// validRequestID takes what is fit for logs and headers.
-func validRequestID(id string) bool {
-	return id != "" && len(id) <= maxRequestID && !strings.ContainsFunc(id, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.:/+=", c)
-	})
+	return edge.Around(log, func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, internalError(nil)) })
 }
 
 // writeProblem is for what never reaches an operation.
