@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/latchkey-dev/latchkey/internal/oidc"
 	"github.com/latchkey-dev/latchkey/internal/token"
 	"github.com/latchkey-dev/latchkey/listener"
 )
@@ -17,11 +18,12 @@ const readyWithin = 2 * time.Second
 
 // routes are the HTTP endpoints: whether the process lives, and whether it can do its work: it owns its group, or would
 // take it over.
-// Beside it are the public keys of tokens, and the management API, which answers for all that has no route here too.
-func routes(l *listener.Listener, issuer *token.Issuer, management http.Handler) http.Handler {
+// Beside it are the public keys of tokens, the OpenID provider, and the management API, which answers for all that has no route here too.
+func routes(l *listener.Listener, issuer *token.Issuer, provider *oidc.Provider, management http.Handler) http.Handler {
 	r := chi.NewRouter()
 	health(r, l)
 	r.Get("/.well-known/jwks.json", jwks(issuer))
+	provider.Mount(r)
 	r.Mount("/", management)
 	return r
 }

@@ -116,6 +116,10 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	if err != nil {
 		return err
 	}
+	provider, err := login(store, reg, issuer, secrets, log)
+	if err != nil {
+		return err
+	}
 	stored := func(events []*hooks.Event) {
 		out.stored(events)
 		management.Wake()
@@ -131,7 +135,7 @@ func (s *serveCommand) Run(ctx context.Context, stdout io.Writer, stderr standar
 	defer l.Close()
 	hooked.Watch(l)
 
-	public.server.Handler = routes(l, issuer, management)
+	public.server.Handler = routes(l, issuer, provider, management)
 	public.server.RegisterOnShutdown(management.Close) // or those who follow the feed would hold it up
 	sites, admin := []*site{public}, ""
 	if s.AdminAddr != "" {
