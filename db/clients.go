@@ -104,6 +104,13 @@ func (s *Store) ClientsNamed(ctx context.Context, clientID string) ([]Client, er
 	return clients, failed(err, "find", "client")
 }
 
+// AllowsOrigin reports whether a web page of an origin may read answers that are nobody's in particular: whether a client of the tenant, or of
+// any where that is empty, has it among its web_origins or allowed_origins.
+func (s *Store) AllowsOrigin(ctx context.Context, tenantID, origin string) (bool, error) {
+	allows, err := dbsqlc.New(s.pool).AllowsOrigin(ctx, tenantID, origin)
+	return allows, failed(err, "find", "client of an origin")
+}
+
 func newClients(s *session, h *Hooks) *Clients {
 	return &Clients{s: s, e: &entity[Client, string, CreateClient, UpdateClient]{
 		name:  "client",

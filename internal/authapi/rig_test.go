@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-dev/latchkey/internal/authapi"
 	"github.com/latchkey-dev/latchkey/internal/flows"
 	"github.com/latchkey-dev/latchkey/internal/inbound"
+	"github.com/latchkey-dev/latchkey/internal/oidc"
 	"github.com/latchkey-dev/latchkey/internal/seal"
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
@@ -78,6 +79,9 @@ func newRig(t *testing.T, before func(*rig), changes ...func(*authapi.Config)) *
 	api, err := authapi.New(config)
 	r.ok(err)
 	api.Mount(mux)
+	provider, err := oidc.New(oidc.Config{Flows: r.flows, Finder: r.finder, Tokens: tokens})
+	r.ok(err)
+	provider.Mount(mux)
 	mux.Get("/.well-known/jwks.json", func(w http.ResponseWriter, req *http.Request) {
 		keys, err := tokens.JWKS(req.Context())
 		if err != nil {

@@ -3,8 +3,10 @@ package flows
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/latchkey-dev/latchkey/db"
 )
@@ -15,6 +17,8 @@ const (
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
 	GrantPassword          = "password"
+	GrantPasswordRealm     = "http://auth0.com/oauth/grant-type/password-realm"
+	GrantOTP               = "http://auth0.com/oauth/grant-type/passwordless/otp"
 )
 
 // InvalidCallback is the code of a [Refused] about a redirect URI that isn't the client's: nothing is sent there.
@@ -28,11 +32,11 @@ func (f *Flows) mayAsk(ctx context.Context, c Caller, req *AuthorizationRequest)
 	switch {
 	case c.Client == nil || req.ClientID != c.Client.ClientID:
 		return &Refused{"unauthorized_client", "There is no such client."}
-	case !slices.Contains(c.Client.Callbacks, req.RedirectURI):
+	case !MayReturnTo(c.Client, req.RedirectURI):
 		return &Refused{InvalidCallback, "The redirect_uri is none of the client's callbacks: it has to be one of them, character by character."}
 	case req.ResponseType != "code":
 		return &Refused{"unsupported_response_type", "response_type has to be code."}
-	case !allows(c.Client, GrantAuthorizationCode):
+	case !Allows(c.Client, GrantAuthorizationCode):
 		return &Refused{"unauthorized_client", "The client's grant_types don't have authorization_code."}
 	case req.Silent() && len(req.Prompt) > 1:
 		return &Refused{"invalid_request", "prompt has none, and something else."}
@@ -49,9 +53,37 @@ func (f *Flows) mayAsk(ctx context.Context, c Caller, req *AuthorizationRequest)
 	return err
 }
 
-// allows reports whether a client may use a grant. One that names none may use all but the password's, which has to be turned on.
-func allows(client *db.Client, grant string) bool {
-	return slices.Contains(client.GrantTypes, grant) || len(client.GrantTypes) == 0 && grant != GrantPassword
+// MayReturnTo reports whether a redirect URI is one of the client's callbacks, character by character. A native application that listens on
+// loopback gets its port from the system, so there the port may be any (RFC 8252, 7.3); that is for the addresses, and not for localhost.
+func MayReturnTo(client *db.Client, uri string) bool {
+	to, err := url.Parse(uri)
+	if err != nil || !to.IsAbs() || strings.Contains(uri, "#") || slices.Contains([]string{"javascript", "data", "vbscript", "file", "blob"}, to.Scheme) {
+		return false
+	}
+	if slices.Contains(client.Callbacks, uri) {
+		return true
+	}
+	portless, loopback := withoutPort(uri)
+	return client.AppType == appTypeNative && loopback && slices.ContainsFunc(client.Callbacks, func(callback string) bool {
+		other, loopback := withoutPort(callback)
+		return loopback && portless == other
+	})
+}
+
+// withoutPort takes the port out of a URI of a loopback address.
+func withoutPort(uri string) (string, bool) {
+	parts := regexp.MustCompile(`^(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?((?:[/?].*)?)$`).FindStringSubmatch(uri)
+	if parts == nil {
+		return "", false
+	}
+	return parts[1] + parts[2], true
+}
+
+// Allows reports whether a client may use a grant. One that names none may use those of RFC 6749 but the password's; that, and Auth0's, have to
+// be turned on.
+func Allows(client *db.Client, grant string) bool {
+	usual := []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials}
+	return slices.Contains(client.GrantTypes, grant) || len(client.GrantTypes) == 0 && slices.Contains(usual, grant)
 }
 
 // mayChallenge checks what PKCE (RFC 7636) asks of a request: a challenge by S256. plain would show the verifier. A client that keeps a

@@ -16,6 +16,8 @@ import (
 const (
 	logClient       = "seccft"
 	logClientFailed = "feccft"
+
+	logPasswordGrantFailed = "fepft"
 )
 
 // ClientCredentials gives a client a token in its own name (RFC 6749, 4.4): with the scopes that it asks for of those of its grant for the audience,
@@ -31,7 +33,7 @@ func (f *Flows) clientCredentials(ctx context.Context, c Caller, audience string
 	switch {
 	case c.Client == nil:
 		return Tokens{}, errNoClient()
-	case !allows(c.Client, GrantClientCredentials), c.Client.TokenEndpointAuthMethod == publicClient:
+	case !Allows(c.Client, GrantClientCredentials), c.Client.TokenEndpointAuthMethod == publicClient:
 		return Tokens{}, &Refused{"unauthorized_client", "The client's grant_types don't have client_credentials, or it has no secret."}
 	}
 	if audience == "" {
@@ -111,4 +113,17 @@ func (f *Flows) exchangeClaims(ctx context.Context, c Caller, audience string, s
 		claims[name] = value
 	}
 	return claims, err
+}
+
+// NotExchanged writes the line of a client that was refused at the token endpoint before there was anything to exchange: it couldn't show who it
+// is, or may not use the grant.
+func (f *Flows) NotExchanged(ctx context.Context, c Caller, grant, description string) {
+	kind := map[string]string{
+		GrantAuthorizationCode: logCodeFailed, GrantRefreshToken: logRefreshFailed, GrantPassword: logPasswordGrantFailed,
+		GrantPasswordRealm: logPasswordGrantFailed, GrantOTP: logPasswordGrantFailed,
+	}[grant]
+	if kind == "" {
+		kind = logClientFailed
+	}
+	f.logLine(ctx, c, kind, description, logOf{})
 }

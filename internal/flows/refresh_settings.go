@@ -54,5 +54,5 @@ func within(n int64, most, instead time.Duration) time.Duration {
 
 // mayRefresh reports whether a client may have refresh tokens for a resource server.
 func mayRefresh(client *db.Client, t target) bool {
-	return client != nil && allows(client, GrantRefreshToken) && (t.server == nil || t.server.AllowOfflineAccess)
+	return client != nil && Allows(client, GrantRefreshToken) && (t.server == nil || t.server.AllowOfflineAccess)
 }

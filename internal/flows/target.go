@@ -19,6 +19,8 @@ const (
 	managementLifetime = 24 * time.Hour
 	// appTypeBrowser is that of applications that run in a browser: token_lifetime_for_web is for them.
 	appTypeBrowser = "spa"
+	// appTypeNative is that of applications that are installed.
+	appTypeNative = "native"
 )
 
 // userInfoAudience is the audience of access tokens for /userinfo.

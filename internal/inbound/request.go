@@ -9,15 +9,13 @@ import (
 	"strings"
 
 	"github.com/latchkey-dev/latchkey/auth"
+	"github.com/latchkey-dev/latchkey/internal/edge"
 )
-
-// requestIDHeader has the request's id, which the edge of the server has set.
-const requestIDHeader = "X-Request-Id"
 
 // Request is what hooks and logs are told of a request. A form has to be parsed before, so that its limits are the handler's.
 func (f *Finder) Request(r *http.Request) auth.Request {
 	out := auth.Request{
-		ID: r.Header.Get(requestIDHeader), IP: f.Address(r), UserAgent: r.UserAgent(), Method: r.Method, Hostname: r.Host,
+		ID: r.Header.Get(edge.RequestID), IP: f.Address(r), UserAgent: r.UserAgent(), Method: r.Method, Hostname: r.Host,
 		Language: r.Header.Get("Accept-Language"), Query: r.URL.Query(), Form: url.Values{},
 	}
 	if host, _, err := net.SplitHostPort(r.Host); err == nil {

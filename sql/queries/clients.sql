@@ -40,3 +40,7 @@ delete from auth.clients where tenant_id = $1 and client_id = $2;
 -- Two are enough to tell that the id alone doesn't name one.
 -- name: FindClients :many
 select * from auth.clients where client_id = $1 order by tenant_id limit 2;
+
+-- name: AllowsOrigin :one
+select exists (select from auth.clients c where (sqlc.arg(tenant)::text = '' or c.tenant_id = sqlc.arg(tenant))
+    and (sqlc.arg(origin)::text = any(c.web_origins) or sqlc.arg(origin) = any(c.allowed_origins)));

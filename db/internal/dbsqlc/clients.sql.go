@@ -11,6 +11,18 @@ import (
 	"time"
 )
 
+const allowsOrigin = `-- name: AllowsOrigin :one
+select exists (select from auth.clients c where ($1::text = '' or c.tenant_id = $1)
+    and ($2::text = any(c.web_origins) or $2 = any(c.allowed_origins)))
+`
+
+func (q *Queries) AllowsOrigin(ctx context.Context, tenant string, origin string) (bool, error) {
+	row := q.db.QueryRow(ctx, allowsOrigin, tenant, origin)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const deleteClient = `-- name: DeleteClient :execrows
 delete from auth.clients where tenant_id = $1 and client_id = $2
 `
