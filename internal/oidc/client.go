@@ -48,7 +48,7 @@ func (c *client) GrantTypes() (may []oidc.GrantType) {
 }
 
 // RestrictAdditionalIdTokenScopes is of op's own tokens, of which there are none.
-func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive,staticcheck // op's name
+func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:staticcheck // op's name
 	return func(scopes []string) []string { return scopes }
 }
 

@@ -102,8 +102,7 @@ type server struct {
 func (p *Provider) Mount(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(edge.Around(p.log, func(w http.ResponseWriter, _ *http.Request) { refuse(w, errFault()) }))
-		get, post := []string{http.MethodGet}, []string{http.MethodPost}
-		both := append(get, post...)
+		get, post, both := []string{http.MethodGet}, []string{http.MethodPost}, []string{http.MethodGet, http.MethodPost}
 		p.add(r, pathDiscovery, get, p.discover)
 		p.add(r, pathAuthorize, both, p.authorize)
 		p.add(r, pathContinue, both, p.goOn)
