@@ -97,7 +97,8 @@ func TestSDKClients(t *testing.T) {
 	r.ok(m.Client.Update(ctx, c.GetClientID(), &management.Client{Description: auth0.String("changed")}))
 	got, err := m.Client.Read(ctx, c.GetClientID())
 	r.ok(err)
-	r.equal("client", got.GetName()+" "+got.GetDescription()+" "+got.GetCallbacks()[0]+got.GetClientSecret(), "app changed https://app.example.com/")
+	r.equal("client", got.GetName()+" "+got.GetDescription()+" "+got.GetCallbacks()[0], "app changed https://app.example.com/")
+	r.equal("the secret, which the scope read:client_keys shows", got.GetClientSecret(), c.GetClientSecret())
 	rotated, err := m.Client.RotateSecret(ctx, c.GetClientID())
 	r.ok(err)
 	if s := rotated.GetClientSecret(); s == "" || s == c.GetClientSecret() {
