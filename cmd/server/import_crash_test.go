@@ -28,7 +28,7 @@ import (
 const (
 	crashUsersEnv = "LATCHKEY_CRASH_USERS" // how many users are imported: 1000 unless it says so, 10000 by `make test/crash`
 	importKills   = 3
-	mostRSS       = 256 << 10 // KiB of a server process at its largest, however many users there are
+	mostRSS       = 384 << 10 // KiB of a server process at its largest, however many users there are: Argon2 takes 64 MiB for a hash
 	askedAgain    = 10        // users whom a killed worker may leave to be asked about once more, as docs/api.md says
 )
 
