@@ -19,3 +19,6 @@ func SealedColumns() []SealedColumn {
 		{Table: "auth.auth_events", Column: "sealed"},
 	}
 }
+
+// ClientSecretName is the name that a client's secret is sealed for, as [SealedColumns] has it in SQL.
+func ClientSecretName(c *Client) string { return "client/" + c.TenantID + "/" + c.ClientID }

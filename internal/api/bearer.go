@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
@@ -108,7 +109,7 @@ func (s *server) callerFrom(ctx huma.Context, scopes []string) (*caller, error) 
 	u := ctx.URL()
 	return &caller{
 		Claims: claims, tenant: tenant, requestID: ctx.Header(requestIDHeader), method: ctx.Method(), path: u.Path,
-		ip: address(ctx.RemoteAddr()), agent: ctx.Header("User-Agent"),
+		ip: edge.Address(ctx.RemoteAddr()), agent: ctx.Header("User-Agent"),
 	}, nil
 }
 
@@ -159,12 +160,4 @@ func (s *server) hostOf(ctx huma.Context, tenant string) error {
 		err = newProblem(http.StatusForbidden, "wrong_tenant", "The token is of another tenant than the host: use one of that tenant, or another host.")
 	}
 	return err
-}
-
-// address is a remote address without its port.
-func address(remote string) string {
-	if i := strings.LastIndexByte(remote, ':'); i >= 0 {
-		remote = remote[:i]
-	}
-	return strings.Trim(remote, "[]")
 }

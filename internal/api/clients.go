@@ -124,7 +124,7 @@ func (s *server) clientSecret(ctx context.Context, c *db.Client) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.cfg.Seal.Open(sealed.Sealed, clientSecretName(c))
+	return s.cfg.Seal.Open(sealed.Sealed, db.ClientSecretName(c))
 }
 
 // publicClient is how a client authenticates that has no secret.
@@ -175,9 +175,6 @@ func (s *server) rotateClientSecret(ctx context.Context, c *caller, in *one) (*s
 
 func (s *server) newClientSecret(ctx context.Context, tx *db.Tx, c *db.Client) (string, error) {
 	secret := rand.Text() + rand.Text()
-	_, err := tx.ClientSecrets.Put(ctx, c.TenantID, c.ClientID, s.cfg.Seal.Seal([]byte(secret), clientSecretName(c)))
+	_, err := tx.ClientSecrets.Put(ctx, c.TenantID, c.ClientID, s.cfg.Seal.Seal([]byte(secret), db.ClientSecretName(c)))
 	return secret, err
 }
-
-// clientSecretName is the place that a client's secret is sealed for.
-func clientSecretName(c *db.Client) string { return "client/" + c.TenantID + "/" + c.ClientID }

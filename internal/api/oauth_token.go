@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey-dev/latchkey/db"
+	"github.com/latchkey-dev/latchkey/internal/edge"
 	"github.com/latchkey-dev/latchkey/internal/token"
 )
 
@@ -62,7 +63,7 @@ func errNoClient() error {
 
 // exchange answers POST /oauth/token.
 func (s *server) exchange(w http.ResponseWriter, r *http.Request) {
-	if s.limits.tokens != nil && s.limits.tokens.OnLimit(w, r, address(r.RemoteAddr)) {
+	if s.limits.tokens != nil && s.limits.tokens.OnLimit(w, r, edge.Address(r.RemoteAddr)) {
 		writeProblem(w, tooMany(w))
 		return
 	}
@@ -264,7 +265,7 @@ func (s *server) logExchange(ctx context.Context, r *http.Request, c *db.Client,
 		return
 	}
 	line := db.CreateLog{
-		Type: logExchange, Description: "A client was given a token", ClientID: given(c.ClientID), IP: given(address(r.RemoteAddr)), UserAgent: given(r.UserAgent()),
+		Type: logExchange, Description: "A client was given a token", ClientID: given(c.ClientID), IP: given(edge.Address(r.RemoteAddr)), UserAgent: given(r.UserAgent()),
 	}
 	if failure != nil {
 		line.Type, line.Description = logExchangeFailed, "A client was refused a token"

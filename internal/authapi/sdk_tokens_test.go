@@ -8,7 +8,7 @@ import (
 	"github.com/auth0/go-auth0/authentication/oauth"
 	"github.com/auth0/go-auth0/authentication/passwordless"
 
-	"github.com/latchkey-dev/latchkey/internal/inbound"
+	"github.com/latchkey-dev/latchkey/db"
 )
 
 // Auth0's own client gets tokens by a password and by a code, refreshes and revokes them, and asks who the user is.
@@ -62,7 +62,7 @@ func TestSDKClientCredentials(t *testing.T) {
 	r.env.SQL(`insert into auth.client_grants (tenant_id, client_id, audience, scope) values ('test', 'job', 'https://orders/', '{read:orders}')`)
 	client, err := r.env.Store.Clients.Get(t.Context(), "test", "job")
 	r.ok(err)
-	_, err = r.env.Store.ClientSecrets.Put(t.Context(), "test", "job", r.finder.Keys.Seal([]byte("s3cret"), inbound.ClientSecretName(&client)))
+	_, err = r.env.Store.ClientSecrets.Put(t.Context(), "test", "job", r.finder.Keys.Seal([]byte("s3cret"), db.ClientSecretName(&client)))
 	r.ok(err)
 	sdk := r.sdk()
 	ask := oauth.LoginWithClientCredentialsRequest{ClientAuthentication: oauth.ClientAuthentication{ClientID: "job", ClientSecret: "s3cret"}, Audience: "https://orders/"}

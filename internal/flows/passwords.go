@@ -2,6 +2,8 @@ package flows
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 )
 
 const (
@@ -64,6 +67,16 @@ func (f *Flows) hash(ctx context.Context, password string) (string, error) {
 	}
 	defer f.endTurn()
 	return argon2id.CreateHash(password, f.params)
+}
+
+// hashOfNothing is what is compared where there is no user: of those parameters, and of no password. Making a real one would take the
+// start of every program as long as a login, and its memory.
+func hashOfNothing(p *argon2id.Params) string {
+	salt, key := make([]byte, p.SaltLength), make([]byte, p.KeyLength)
+	_, _ = rand.Read(salt) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(key)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.Memory, p.Iterations, p.Parallelism,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
 // compare says whether a password is the one that a hash was made of, and whether the hash is to be made again, because it was made

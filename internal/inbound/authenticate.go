@@ -33,7 +33,7 @@ func (f *Finder) Authenticate(ctx context.Context, c flows.Caller, secret string
 	if err != nil {
 		return fmt.Errorf("inbound: authenticate: %w", err)
 	}
-	plain, err := f.Keys.Open(sealed.Sealed, ClientSecretName(c.Client))
+	plain, err := f.Keys.Open(sealed.Sealed, db.ClientSecretName(c.Client))
 	if err != nil {
 		return fmt.Errorf("inbound: authenticate: the secret of client %s: %w", c.Client.ClientID, err)
 	}
@@ -43,6 +43,3 @@ func (f *Finder) Authenticate(ctx context.Context, c flows.Caller, secret string
 	}
 	return nil
 }
-
-// ClientSecretName is the place that a client's secret is sealed for.
-func ClientSecretName(c *db.Client) string { return "client/" + c.TenantID + "/" + c.ClientID }

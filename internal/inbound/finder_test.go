@@ -83,7 +83,7 @@ func TestAuthenticate(t *testing.T) {
 	caller, err := f.Caller(request(t, "x", ""), "app")
 	ok(t, err)
 	refused(t, "a client without a secret", f.Authenticate(t.Context(), caller, ""), "invalid_client")
-	_, err = f.Store.ClientSecrets.Put(t.Context(), "acme", "app", f.Keys.Seal([]byte("secret"), inbound.ClientSecretName(caller.Client)))
+	_, err = f.Store.ClientSecrets.Put(t.Context(), "acme", "app", f.Keys.Seal([]byte("secret"), db.ClientSecretName(caller.Client)))
 	ok(t, err)
 	ok(t, f.Authenticate(t.Context(), caller, "secret"))
 	refused(t, "a wrong one", f.Authenticate(t.Context(), caller, "secreT"), "invalid_client")

@@ -45,7 +45,7 @@ func secrets() []string {
 // Address is the IP address that a request came from: the peer's, and behind proxies that are trusted the last one in X-Forwarded-For that
 // isn't one of these.
 func (f *Finder) Address(r *http.Request) string {
-	peer := address(r.RemoteAddr)
+	peer := edge.Address(r.RemoteAddr)
 	if !f.trusts(peer) {
 		return peer
 	}
@@ -65,11 +65,4 @@ func (f *Finder) Address(r *http.Request) string {
 func (f *Finder) trusts(ip string) bool {
 	at, err := netip.ParseAddr(ip)
 	return err == nil && slices.ContainsFunc(f.Proxies, func(p netip.Prefix) bool { return p.Contains(at.Unmap()) })
-}
-
-func address(remote string) string {
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		return host
-	}
-	return remote
 }

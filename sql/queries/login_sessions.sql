@@ -9,9 +9,6 @@ select * from auth.login_sessions where tenant_id = $1 and state_hash = $2 and e
 -- name: TenantOfLogin :one
 select tenant_id from auth.login_sessions where state_hash = $1;
 
--- name: GetLoginSession :one
-select * from auth.login_sessions where tenant_id = $1 and id = $2;
-
 -- name: LockLoginSession :one
 select * from auth.login_sessions where tenant_id = $1 and id = $2 for update;
 

@@ -93,39 +93,6 @@ func (q *Queries) FindLoginSessionByCode(ctx context.Context, tenantID string, c
 	return i, err
 }
 
-const getLoginSession = `-- name: GetLoginSession :one
-select tenant_id, id, state_hash, browser_hash, step, client_id, request, connection, user_id, session_id, methods, outcome, answers, ip, user_agent, code_hash, code_expires_at, code_used_at, created_at, updated_at, expires_at from auth.login_sessions where tenant_id = $1 and id = $2
-`
-
-func (q *Queries) GetLoginSession(ctx context.Context, tenantID string, iD string) (AuthLoginSession, error) {
-	row := q.db.QueryRow(ctx, getLoginSession, tenantID, iD)
-	var i AuthLoginSession
-	err := row.Scan(
-		&i.TenantID,
-		&i.ID,
-		&i.StateHash,
-		&i.BrowserHash,
-		&i.Step,
-		&i.ClientID,
-		&i.Request,
-		&i.Connection,
-		&i.UserID,
-		&i.SessionID,
-		&i.Methods,
-		&i.Outcome,
-		&i.Answers,
-		&i.IP,
-		&i.UserAgent,
-		&i.CodeHash,
-		&i.CodeExpiresAt,
-		&i.CodeUsedAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.ExpiresAt,
-	)
-	return i, err
-}
-
 const insertLoginSession = `-- name: InsertLoginSession :one
 insert into auth.login_sessions (tenant_id, id, state_hash, browser_hash, step, client_id, request, connection, ip, user_agent, created_at, updated_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12::timestamptz, $12, $11)
